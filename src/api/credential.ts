@@ -1,10 +1,15 @@
 import { z } from 'zod';
 import { Condition, ObjectMeta } from './meta.ts';
-import { HELM_TYPE_PREFIX, PROVIDER_KIND, SESSION_SECRET_TYPE } from './names.ts';
+import { GROUP, HELM_TYPE_PREFIX, PROVIDER_KIND, SESSION_SUFFIX } from './names.ts';
 import {
+  AT_LEAST_A_MINUTE,
   dnsLabel,
   duration,
   IDENTIFIER,
+  identifierKeys,
+  keysMatch,
+  LABEL_KEY,
+  LABEL_VALUE,
   nonEmpty,
   objectName,
   rules,
@@ -19,10 +24,28 @@ import {
 /** A share of the lifetime, `1%` to `80%`, or a duration. */
 export const BEFORE_PATTERN = '^(([1-9]|[1-7][0-9]|80)%|([0-9]{1,9}(\\.[0-9]{1,3})?(ms|d|h|m|s))+)$';
 
+const labelValue = {
+  rule: `self.matches('${LABEL_VALUE}')`,
+  message:
+    'a label is empty or letters, digits, dashes, underscores and dots that start and end with a letter or digit',
+};
+
 const reservedMetadata = (what: string) => ({
   rule: "self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|tokensync[.]dev)/'))",
   message: `${what} under kubernetes.io, k8s.io and tokensync.dev are reserved: choose another prefix`,
 });
+
+const secretKeys = {
+  rule: "self.all(k, k.matches('^[-._a-zA-Z0-9]{1,253}$') && k != '.' && !k.startsWith('..'))",
+  message:
+    'keys of a Secret consist of letters, digits, dots, dashes and underscores, and do not start with ..',
+};
+
+const labelKeys = (what: string) =>
+  keysMatch(
+    LABEL_KEY,
+    `keys of ${what} are a name of letters, digits, dashes, underscores and dots, at most 63 characters, after an optional DNS prefix and a slash`,
+  );
 
 export const ProviderRef = z.object({
   kind: z.enum([PROVIDER_KIND]).default(PROVIDER_KIND).describe('Kind of the provider.'),
@@ -35,7 +58,7 @@ export const Source = z.object({
     .describe('The Secret that holds the login.'),
   keys: z
     .record(z.string().regex(new RegExp(IDENTIFIER)), nonEmpty(253).regex(new RegExp(SECRET_KEY)))
-    .meta({ maxProperties: 16 })
+    .meta({ maxProperties: 16, ...rules(identifierKeys('names of inputs')) })
     .default({})
     .describe('Input to key of the Secret, where the two differ.'),
 });
@@ -53,13 +76,13 @@ export const Target = z
         'Delete: the Secret goes with the credential. Retain: it stays, and a credential of the same name adopts it.',
       ),
     labels: z
-      .record(z.string(), text(63))
-      .meta({ maxProperties: 32, ...rules(reservedMetadata('labels')) })
+      .record(z.string(), text(63).meta(rules(labelValue)))
+      .meta({ maxProperties: 32, ...rules(reservedMetadata('labels'), labelKeys('labels')) })
       .optional()
       .describe('Labels to set on the Secret.'),
     annotations: z
       .record(z.string(), text(1024))
-      .meta({ maxProperties: 32, ...rules(reservedMetadata('annotations')) })
+      .meta({ maxProperties: 32, ...rules(reservedMetadata('annotations'), labelKeys('annotations')) })
       .optional()
       .describe('Annotations to set on the Secret.'),
     data: z
@@ -67,10 +90,7 @@ export const Target = z
       .meta({
         minProperties: 1,
         maxProperties: 32,
-        ...rules({
-          rule: "self.all(k, k.matches('^[-._a-zA-Z0-9]{1,253}$'))",
-          message: 'keys of a Secret consist of letters, digits, dots, dashes and underscores',
-        }),
+        ...rules(secretKeys),
       })
       .optional()
       .describe(
@@ -80,20 +100,15 @@ export const Target = z
   .meta(
     rules(
       {
-        rule: `!(self.type in ['kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token', '${SESSION_SECRET_TYPE}']) && !self.type.startsWith('${HELM_TYPE_PREFIX}')`,
+        rule: `!(self.type in ['kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token']) && !self.type.startsWith('${HELM_TYPE_PREFIX}') && !self.type.startsWith('${GROUP}/')`,
         message:
           'this type is acted on by Kubernetes, Helm or tokensync itself: use Opaque or a type of your own',
         fieldPath: '.type',
       },
       {
-        rule: "!has(self.name) || !self.name.endsWith('.session')",
-        message: 'names that end in .session are reserved for refresh tokens: choose another',
-        fieldPath: '.name',
-      },
-      {
-        rule: "oldSelf.type == self.type || (has(self.name) ? self.name : '') != (has(oldSelf.name) ? oldSelf.name : '')",
-        message:
-          'type cannot change while the name stays: a Secret’s type is fixed, so choose a new target.name as well',
+        rule: "self.type != 'kubernetes.io/dockerconfigjson' || (has(self.data) && '.dockerconfigjson' in self.data)",
+        message: 'type kubernetes.io/dockerconfigjson needs the key .dockerconfigjson in data',
+        fieldPath: '.data',
       },
     ),
   );
@@ -101,40 +116,41 @@ export const Target = z
 export const Schedule = z.object({
   before: nonEmpty(32)
     .regex(new RegExp(BEFORE_PATTERN))
+    .meta(
+      rules({
+        rule: `self.matches(r'${BEFORE_PATTERN}')`,
+        message: 'before is a share of the lifetime from 1% to 80%, or a duration such as 10m or 1h30m',
+      }),
+    )
     .optional()
     .describe(
       'How long before expiry to renew: a duration, or a share of the lifetime (1% to 80%). Default: a third, and never less than a mounted Secret takes to reach a pod.',
     ),
   maxAge: duration()
+    .meta(
+      rules({ rule: AT_LEAST_A_MINUTE, message: 'maxAge is a duration of at least 60s, such as 12h or 7d' }),
+    )
     .optional()
     .describe('Renew at least this often, at least 60s; also for tokens without an expiry.'),
 });
 
-export const CredentialSpec = z
-  .object({
-    providerRef: ProviderRef.describe('The provider to log in at.'),
-    flow: dnsLabel().optional().describe("Flow of the provider. Default: the provider's."),
-    environment: dnsLabel().optional().describe("Environment of the provider. Default: the provider's."),
-    parameters: z
-      .record(z.string().regex(new RegExp(IDENTIFIER)), text(253))
-      .meta({ maxProperties: 32 })
-      .default({})
-      .describe('Values for the parameters that the provider declares. Not secret.'),
-    source: Source.describe('Where the login comes from.'),
-    target: Target.default({ type: 'Opaque', deletionPolicy: 'Delete' }).describe('Where the token goes.'),
-    schedule: Schedule.optional().describe('When to renew, where the default does not fit.'),
-    suspend: z
-      .boolean()
-      .default(false)
-      .describe('Send nothing to the provider. Status, and repair from what is held, go on.'),
-  })
-  .meta(
-    rules({
-      rule: '!has(self.target.name) || self.target.name != self.source.secretRef.name',
-      message:
-        'target.name must differ from source.secretRef.name: the login is an input and is never overwritten',
-    }),
-  );
+export const CredentialSpec = z.object({
+  providerRef: ProviderRef.describe('The provider to log in at.'),
+  flow: dnsLabel().optional().describe("Flow of the provider. Default: the provider's."),
+  environment: dnsLabel().optional().describe("Environment of the provider. Default: the provider's."),
+  parameters: z
+    .record(z.string().regex(new RegExp(IDENTIFIER)), text(253))
+    .meta({ maxProperties: 32, ...rules(identifierKeys('names of parameters')) })
+    .default({})
+    .describe('Values for the parameters that the provider declares. Not secret.'),
+  source: Source.describe('Where the login comes from.'),
+  target: Target.default({ type: 'Opaque', deletionPolicy: 'Delete' }).describe('Where the token goes.'),
+  schedule: Schedule.optional().describe('When to renew, where the default does not fit.'),
+  suspend: z
+    .boolean()
+    .default(false)
+    .describe('Send nothing to the provider. Status, and repair from what is held, go on.'),
+});
 
 export const CredentialStatus = z.object({
   observedGeneration: z
@@ -163,6 +179,7 @@ export const CredentialStatus = z.object({
   login: z
     .object({
       inputs: text(128).optional().describe('Keyed digest of the login request last tried.'),
+      definition: text(64).optional().describe('What the login definition was when it was last tried.'),
       refused: z
         .array(text(128))
         .max(4)
@@ -191,15 +208,55 @@ export const CredentialStatus = z.object({
   lastHandledRefreshAt: text(256)
     .optional()
     .describe('The last value of the refresh-requested-at annotation acted on.'),
+  lastHandledProviderRefreshAt: text(256)
+    .optional()
+    .describe("The last value of the provider's refresh-requested-at annotation acted on."),
 });
 
-export const ProviderCredential = z.object({
-  apiVersion: z.string().optional(),
-  kind: z.string().optional(),
-  metadata: ObjectMeta,
-  spec: CredentialSpec,
-  status: CredentialStatus.optional(),
-});
+/** The Secret that a credential writes, as its own name is the default. Only a rule at the root sees that name. */
+const targetName = (self: 'self' | 'oldSelf') =>
+  `(has(${self}.spec.target.name) ? ${self}.spec.target.name : ${self}.metadata.name)`;
+
+/** What is left of a Secret's 253 characters beside `.session`. */
+const LONGEST_NAME = 253 - SESSION_SUFFIX.length;
+
+export const ProviderCredential = z
+  .object({
+    apiVersion: z.string().optional(),
+    kind: z.string().optional(),
+    metadata: ObjectMeta,
+    spec: CredentialSpec.describe('What is wanted.'),
+    // As meta, not as zod's default: the API server fills it in on every object that is read from it.
+    status: CredentialStatus.meta({ default: { observedGeneration: -1 } })
+      .optional()
+      .describe('What is the case; written by tokensync alone.'),
+  })
+  .meta(
+    rules(
+      {
+        rule: `size(self.metadata.name) <= ${LONGEST_NAME}`,
+        message: `metadata.name has at most ${LONGEST_NAME} characters, since the Secret of its refresh token is named after it`,
+      },
+      {
+        rule: `${targetName('self')} != self.spec.source.secretRef.name`,
+        message:
+          'target.name (default: the name of the credential) must differ from source.secretRef.name: the login is an input and is never overwritten',
+        fieldPath: '.spec.target.name',
+      },
+      {
+        rule: `!${targetName('self')}.endsWith('${SESSION_SUFFIX}')`,
+        message: `target.name (default: the name of the credential) cannot end in ${SESSION_SUFFIX}: such names are reserved for refresh tokens`,
+        fieldPath: '.spec.target.name',
+      },
+      {
+        rule: `self.spec.target.type == oldSelf.spec.target.type || ${targetName('self')} != ${targetName('oldSelf')}`,
+        message:
+          'target.type cannot change while target.name stays, as the type of a Secret is fixed: choose a new target.name as well',
+        fieldPath: '.spec.target.type',
+      },
+    ),
+  )
+  .describe('An account that a team has at a provider, and the Secret that holds its live token.');
 
 export type ProviderCredential = z.infer<typeof ProviderCredential>;
 export type CredentialSpec = z.infer<typeof CredentialSpec>;

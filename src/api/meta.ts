@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { time } from './schema.ts';
 
 /** What we read of any object's metadata. Unknown fields are dropped, so that caches stay small. */
 export const ObjectMeta = z.object({
@@ -27,11 +28,11 @@ export type ObjectMeta = z.infer<typeof ObjectMeta>;
 
 export const Condition = z
   .object({
-    type: z.string().max(316).describe('Name of the condition.'),
+    type: z.string().min(1).max(316).describe('Name of the condition.'),
     status: z.enum(['True', 'False', 'Unknown']).describe('True, False or Unknown.'),
     observedGeneration: z.int().min(0).optional().describe('The generation that the condition was set for.'),
-    lastTransitionTime: z.iso.datetime({ offset: true }).describe('When status last changed.'),
-    reason: z.string().max(1024).describe('A PascalCase word that programs can act on.'),
+    lastTransitionTime: time().describe('When status last changed.'),
+    reason: z.string().min(1).max(1024).describe('A PascalCase word that programs can act on.'),
     message: z.string().max(4096).describe('What happened, and what to do about it.'),
   })
   .describe('One observation of the state of the object.');

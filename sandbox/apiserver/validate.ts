@@ -1,0 +1,172 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { type Cause, cause } from './errors.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
+import { childSchema, itemKey, type Schema } from './schema.ts';
+
+/** Checks values against a structural schema, and says what is wrong in the words of the real API server. */
+export type Validator = (value: Json, path: string) => Cause[];
+
+/** After these the real server leaves the CEL rules unchecked, since they might not even evaluate. */
+const BLOCKING = new Set([
+  'FieldValueRequired',
+  'FieldValueTypeInvalid',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueNotSupported',
+]);
+export const blocksRules = (causes: readonly Cause[]): boolean =>
+  causes.some(({ reason }) => BLOCKING.has(reason));
+
+const DATE_TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+const ajv = new Ajv({
+  allErrors: true,
+  strict: false,
+  unicodeRegExp: false,
+  logger: false,
+  verbose: true,
+  formats: {
+    'date-time': (text: string) => DATE_TIME.test(text) && !Number.isNaN(Date.parse(text)),
+  },
+});
+
+export function compileValidator(schema: Schema): Validator {
+  let check: ValidateFunction | undefined;
+  const unique = hasUniqueLists(schema);
+  return (value, path) => {
+    check ??= ajv.compile(toJsonSchema(schema));
+    const causes = check(value) ? [] : (check.errors ?? []).map(error => toCause(error, value, path));
+    if (unique && !blocksRules(causes)) findDuplicates(value, schema, path, causes);
+    return causes;
+  };
+}
+
+function toJsonSchema(schema: Schema): JsonObject {
+  const result: JsonObject = {};
+  for (const [key, value] of Object.entries(schema)) {
+    if (key.startsWith('x-') || key === 'default' || key === 'description' || value === undefined) continue;
+    result[key] = value as Json;
+  }
+  if (schema['x-kubernetes-int-or-string']) {
+    delete result.anyOf;
+    result.type = ['integer', 'string'];
+  }
+  if (schema.properties !== undefined) {
+    result.properties = Object.fromEntries(
+      Object.entries(schema.properties).map(([key, child]) => [key, toJsonSchema(child)]),
+    );
+  }
+  if (schema.items !== undefined) result.items = toJsonSchema(schema.items);
+  if (typeof schema.additionalProperties === 'object') {
+    result.additionalProperties = toJsonSchema(schema.additionalProperties);
+  }
+  return result;
+}
+
+/** `/parts/0/name` under `spec` as `spec.parts[0].name`. */
+function fieldOf(pointer: string, value: Json, path: string): string {
+  let at: Json | undefined = value;
+  let field = path;
+  for (const step of pointer.split('/').slice(1)) {
+    const key = step.replaceAll('~1', '/').replaceAll('~0', '~');
+    field = Array.isArray(at) ? `${field}[${key}]` : field === '' ? key : `${field}.${key}`;
+    at = Array.isArray(at) ? at[Number(key)] : isObject(at) ? at[key] : undefined;
+  }
+  return field;
+}
+
+const typeName = (value: unknown): string =>
+  value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
+
+function toCause(error: ErrorObject<string, Record<string, unknown>>, root: Json, path: string): Cause {
+  const field = fieldOf(error.instancePath, root, path);
+  const value = error.data as Json;
+  const { params } = error;
+  const limit = String(params.limit);
+  const tooMany = (count: number): Cause => ({
+    reason: 'FieldValueTooMany',
+    message: `Too many: ${count}: must have at most ${limit} items`,
+    field,
+  });
+  switch (error.keyword) {
+    case 'type': {
+      const wanted = `${field} in body must be of type ${String(params.type)}: "${typeName(value)}"`;
+      return {
+        reason: 'FieldValueTypeInvalid',
+        message: `Invalid value: "${typeName(value)}": ${wanted}`,
+        field,
+      };
+    }
+    case 'required':
+      return cause.required(`${field}${field === '' ? '' : '.'}${String(params.missingProperty)}`);
+    case 'enum': {
+      const allowed = (params.allowedValues as Json[]).map(item => JSON.stringify(item)).join(', ');
+      return {
+        reason: 'FieldValueNotSupported',
+        message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${allowed}`,
+        field,
+      };
+    }
+    case 'maxLength':
+      return {
+        reason: 'FieldValueTooLong',
+        message: `Too long: may not be more than ${limit} bytes`,
+        field,
+      };
+    case 'maxItems':
+      return tooMany(Array.isArray(value) ? value.length : 0);
+    case 'maxProperties':
+      return tooMany(isObject(value) ? Object.keys(value).length : 0);
+    case 'minLength':
+      return cause.value(field, value, `${field} in body should be at least ${limit} chars long`);
+    case 'minItems':
+      return cause.value(field, value, `${field} in body should have at least ${limit} items`);
+    case 'minProperties':
+      return cause.value(field, value, `${field} in body should have at least ${limit} properties`);
+    case 'pattern':
+      return cause.value(field, value, `${field} in body should match '${String(params.pattern)}'`);
+    case 'format':
+      return cause.value(
+        field,
+        value,
+        `${field} in body must be of type ${String(params.format)}: ${JSON.stringify(value)}`,
+      );
+    case 'minimum':
+      return cause.value(field, value, `${field} in body should be greater than or equal to ${limit}`);
+    case 'maximum':
+      return cause.value(field, value, `${field} in body should be less than or equal to ${limit}`);
+    default:
+      return cause.value(field, value, `${field} in body ${error.message ?? 'is not valid'}`);
+  }
+}
+
+function hasUniqueLists(schema: Schema): boolean {
+  const type = schema['x-kubernetes-list-type'];
+  return (
+    type === 'set' ||
+    type === 'map' ||
+    (schema.items !== undefined && hasUniqueLists(schema.items)) ||
+    (typeof schema.additionalProperties === 'object' && hasUniqueLists(schema.additionalProperties)) ||
+    Object.values(schema.properties ?? {}).some(hasUniqueLists)
+  );
+}
+
+/** Two items of a set or a map list may not be the same. */
+function findDuplicates(value: Json, schema: Schema, path: string, causes: Cause[]): void {
+  if (Array.isArray(value)) {
+    const seen = new Set<string>();
+    value.forEach((item, index) => {
+      const key = itemKey(schema, item);
+      if (key !== undefined && seen.has(key)) {
+        causes.push(cause.duplicate(`${path}[${index}]`, JSON.parse(key.slice(2)) as Json));
+      }
+      if (key !== undefined) seen.add(key);
+      if (schema.items !== undefined) findDuplicates(item, schema.items, `${path}[${index}]`, causes);
+    });
+  } else if (isObject(value)) {
+    for (const [key, item] of Object.entries(value)) {
+      const child = childSchema(schema, key);
+      if (child !== undefined && item !== undefined) findDuplicates(item, child, `${path}.${key}`, causes);
+    }
+  }
+}

@@ -1,0 +1,241 @@
+import { STATUS_CODES } from 'node:http';
+import { type Dispatcher, errors } from 'undici';
+import type { Clock, Timer } from '../src/loop/clock.ts';
+import type { WireHandler, WireRequest, WireResponse, WireSink } from './wire.ts';
+
+/** What a client may not put into a request; undici refuses it before anything is sent. */
+const BAD_HEADER = /[^\t\x20-\x7e\x80-\xff]/;
+const BAD_PATH = /[^\x21-\xff]/;
+
+interface ExchangeOptions {
+  readonly origin: string;
+  readonly request: Dispatcher.DispatchOptions;
+  readonly handler: Dispatcher.DispatchHandler;
+  readonly server: WireHandler | undefined;
+  readonly onBug: (error: unknown) => void;
+  readonly onDone: () => void;
+}
+
+/** One request and its answer, between an undici handler and a `WireHandler`. Also the handler's controller. */
+export class Exchange implements Dispatcher.DispatchController {
+  aborted = false;
+  paused = false;
+  reason: Error | null = null;
+  rawHeaders: null = null;
+  rawTrailers: null = null;
+  readonly #options: ExchangeOptions;
+  #abort: AbortController | undefined;
+  #delay: Timer | undefined;
+  #over = false;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+  }
+
+  /** @param delayMs how long the request takes to arrive. */
+  start(clock: Clock | undefined, delayMs: number): void {
+    let request: WireRequest;
+    try {
+      request = this.#wireRequest();
+      this.#options.handler.onRequestStart?.(this, {});
+    } catch (error) {
+      this.fail(error as Error);
+      return;
+    }
+    if (clock !== undefined && delayMs > 0) this.#delay = clock.after(delayMs, () => this.#serve(request));
+    else queueMicrotask(() => this.#serve(request));
+  }
+
+  abort(reason?: Error): void {
+    if (this.#over) return;
+    this.aborted = true;
+    this.reason = reason ?? new errors.RequestAbortedError();
+    this.fail(this.reason);
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
+  /** The client learns of an error; whoever answers learns that the client has gone. */
+  fail(error: Error): void {
+    if (this.#over) return;
+    this.#end();
+    this.#abort?.abort();
+    this.#options.handler.onResponseError?.(this, error);
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#delay?.cancel();
+    this.#options.onDone();
+  }
+
+  #serve(request: WireRequest): void {
+    if (this.#over) return;
+    const { server, origin, onBug } = this.#options;
+    if (server === undefined) {
+      this.fail(networkError('ENOTFOUND', 'getaddrinfo', new URL(origin)));
+      return;
+    }
+    const broken = (error: unknown): void => {
+      onBug(error);
+      this.#answer({ status: 500, body: 'the sandbox failed' });
+    };
+    try {
+      const answer = server(request);
+      if (answer instanceof Promise) answer.then(response => this.#answer(response), broken);
+      else this.#answer(answer);
+    } catch (error) {
+      broken(error);
+    }
+  }
+
+  #answer(response: WireResponse): void {
+    if (this.#over) return;
+    switch (response.fault) {
+      case 'hang':
+        return;
+      case 'refuse':
+        this.fail(networkError('ECONNREFUSED', 'connect', new URL(this.#options.origin)));
+        return;
+      case 'reset':
+        this.#receive('reset');
+        return;
+      case undefined:
+    }
+    const body = response.stream === undefined ? Buffer.from(response.body ?? '') : undefined;
+    this.#toHandler(handler => {
+      handler.onResponseStart?.(
+        this,
+        response.status,
+        headersOf(response, body),
+        STATUS_CODES[response.status] ?? '',
+      );
+    });
+    if (response.stream !== undefined) {
+      response.stream(new Sink(chunk => this.#receive(chunk)));
+    } else {
+      if (body !== undefined && body.length > 0 && this.#options.request.method !== 'HEAD')
+        this.#receive(body);
+      this.#receive('end');
+    }
+  }
+
+  #receive(chunk: Buffer | 'end' | 'reset'): void {
+    if (this.#over) return;
+    if (chunk === 'reset') {
+      this.fail(new errors.SocketError('other side closed'));
+    } else if (chunk === 'end') {
+      this.#end();
+      this.#options.handler.onResponseEnd?.(this, {});
+    } else {
+      this.#toHandler(handler => handler.onResponseData?.(this, chunk));
+    }
+  }
+
+  /** A handler that throws breaks its own request, as over a socket. */
+  #toHandler(call: (handler: Dispatcher.DispatchHandler) => void): void {
+    try {
+      call(this.#options.handler);
+    } catch (error) {
+      this.fail(error as Error);
+    }
+  }
+
+  #wireRequest(): WireRequest {
+    const { origin, request } = this.#options;
+    if (BAD_PATH.test(request.path)) throw new errors.InvalidArgumentError('invalid request path');
+    const headers: Record<string, string> = { host: origin.slice(origin.indexOf('//') + 2) };
+    for (const [name, value] of headerPairs(request.headers)) {
+      if (BAD_HEADER.test(value)) throw new errors.InvalidArgumentError(`invalid ${name} header`);
+      headers[name.toLowerCase()] = value;
+    }
+    const body = bodyOf(request.body);
+    if (body.length > 0) headers['content-length'] = String(body.length);
+    const query = request.query === undefined ? '' : `?${new URLSearchParams(request.query)}`;
+    const url = new URL(`${origin}${request.path}${query}`);
+    // made only when asked for: most handlers answer at once
+    const signal = (): AbortSignal => {
+      if (this.#abort === undefined) {
+        this.#abort = new AbortController();
+        if (this.#over) this.#abort.abort();
+      }
+      return this.#abort.signal;
+    };
+    return {
+      method: request.method,
+      url,
+      headers,
+      body,
+      get signal() {
+        return signal();
+      },
+    };
+  }
+}
+
+/** Chunks arrive later than they are written, in order: a writer is never called back from within its own write. */
+class Sink implements WireSink {
+  readonly #receive: (chunk: Buffer | 'end' | 'reset') => void;
+
+  constructor(receive: (chunk: Buffer | 'end' | 'reset') => void) {
+    this.#receive = receive;
+  }
+
+  write(chunk: string | Uint8Array): void {
+    const bytes = Buffer.from(chunk);
+    if (bytes.length > 0) queueMicrotask(() => this.#receive(bytes));
+  }
+
+  end(): void {
+    queueMicrotask(() => this.#receive('end'));
+  }
+
+  reset(): void {
+    queueMicrotask(() => this.#receive('reset'));
+  }
+}
+
+function headersOf(response: WireResponse, body: Buffer | undefined): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(response.headers ?? {})) headers[name.toLowerCase()] = value;
+  if (body !== undefined) headers['content-length'] = String(body.length);
+  return headers;
+}
+
+function* headerPairs(headers: Dispatcher.DispatchOptions['headers']): Generator<[string, string]> {
+  if (headers === null || headers === undefined) return;
+  if (Array.isArray(headers)) {
+    for (let index = 0; index + 1 < headers.length; index += 2) {
+      yield [String(headers[index]), String(headers[index + 1])];
+    }
+    return;
+  }
+  const pairs =
+    Symbol.iterator in headers
+      ? (headers as Iterable<[string, string | string[] | undefined]>)
+      : Object.entries(headers);
+  for (const [name, value] of pairs) {
+    if (value !== undefined) yield [name, Array.isArray(value) ? value.join(', ') : `${value}`];
+  }
+}
+
+function bodyOf(body: Dispatcher.DispatchOptions['body']): Buffer {
+  if (body === null || body === undefined) return Buffer.alloc(0);
+  if (typeof body === 'string') return Buffer.from(body);
+  if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  throw new errors.InvalidArgumentError('the sandbox takes a string or bytes as a body');
+}
+
+function networkError(code: string, syscall: string, url: URL): Error {
+  return Object.assign(new Error(`${syscall} ${code} ${url.hostname}`), {
+    code,
+    syscall,
+    hostname: url.hostname,
+  });
+}

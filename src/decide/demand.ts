@@ -1,0 +1,43 @@
+/** What the credentials of an origin need, in requests a minute: one for each renewal period. */
+export class Demand {
+  /** Credential to what it adds. */
+  readonly #credentials = new Map<string, { provider: string; origin: string; perMinute: number }>();
+  /** Provider to origin to the sum. */
+  readonly #sums = new Map<string, Map<string, number>>();
+
+  /** @param periodMs between two renewals; undefined when none is due ever. */
+  set(key: string, provider: string, origin: string, periodMs: number | undefined): void {
+    const perMinute = periodMs === undefined ? 0 : 60_000 / Math.max(1000, periodMs);
+    const before = this.#credentials.get(key);
+    if (before?.provider === provider && before.origin === origin && before.perMinute === perMinute) return;
+    this.remove(key);
+    this.#credentials.set(key, { provider, origin, perMinute });
+    this.#add(provider, origin, perMinute);
+  }
+
+  remove(key: string): void {
+    const before = this.#credentials.get(key);
+    if (before === undefined) return;
+    this.#credentials.delete(key);
+    this.#add(before.provider, before.origin, -before.perMinute);
+  }
+
+  /** The origin of this provider that needs most. */
+  worst(provider: string): { origin: string; perMinute: number } | undefined {
+    let worst: { origin: string; perMinute: number } | undefined;
+    for (const [origin, perMinute] of this.#sums.get(provider) ?? []) {
+      if (worst === undefined || perMinute > worst.perMinute) worst = { origin, perMinute };
+    }
+    return worst;
+  }
+
+  #add(provider: string, origin: string, perMinute: number): void {
+    const origins = this.#sums.get(provider) ?? new Map<string, number>();
+    const sum = (origins.get(origin) ?? 0) + perMinute;
+    // Sums of floats come back to almost nothing.
+    if (sum > 1e-6) origins.set(origin, sum);
+    else origins.delete(origin);
+    if (origins.size > 0) this.#sums.set(provider, origins);
+    else this.#sums.delete(provider);
+  }
+}

@@ -1,0 +1,44 @@
+import { createHmac } from 'node:crypto';
+
+/**
+ * Keyed digests `v1:<key id>:<mac>`, bound to a credential's UID: a bare hash of a password could be guessed
+ * offline by whoever reads a status. With another key they cannot be compared, which is "cannot tell", not "differs".
+ */
+export class Digester {
+  readonly #prefix: string;
+  readonly #key: Uint8Array;
+
+  constructor(keyId: string, key: Uint8Array) {
+    this.#prefix = `v1:${keyId}:`;
+    this.#key = key;
+  }
+
+  /** @param value anything JSON can hold; the order of an object's keys does not matter. */
+  of(uid: string, value: unknown): string {
+    const mac = createHmac('sha256', this.#key)
+      .update(uid)
+      .update('\0')
+      .update(canonical(value))
+      .digest('base64url');
+    return this.#prefix + mac.slice(0, 32);
+  }
+
+  /** Whether the digest was made with this key. */
+  comparable(digest: string): boolean {
+    return digest.startsWith(this.#prefix);
+  }
+
+  compare(recorded: string, current: string): 'same' | 'other' | 'unknown' {
+    if (!this.comparable(recorded)) return 'unknown';
+    return recorded === current ? 'same' : 'other';
+  }
+}
+
+/** JSON with sorted keys. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : inner,
+  );
+}

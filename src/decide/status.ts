@@ -1,0 +1,173 @@
+import type { CredentialStatus } from '../api/credential.ts';
+import type { Condition } from '../api/meta.ts';
+import { CONDITION } from '../api/reasons.ts';
+import { canonical } from './digest.ts';
+import { instant, type Verdict } from './decide.ts';
+import type { Held } from '../held.ts';
+import { type LoginRecord, NO_LOGIN_YET } from './login-limit.ts';
+
+/** Everything that a status says, for success and failure alike. Times in ms, by the API server's clock. */
+export interface Conclusion {
+  readonly generation: number;
+  readonly now: number;
+  readonly ready: Verdict;
+  /** The last attempt; absent: as it was. */
+  readonly refreshed?: Verdict | undefined;
+  readonly stalled?: Verdict | undefined;
+  readonly held?: Held | undefined;
+  readonly secretName?: string | undefined;
+  readonly renewAt?: number | undefined;
+  readonly login: LoginRecord;
+  readonly failures: Failures | undefined;
+  readonly handledRefresh?: string | undefined;
+  readonly handledProviderRefresh?: string | undefined;
+}
+
+export interface Failures {
+  readonly consecutive: number;
+  readonly lastAt: number;
+  readonly retryAt?: number | undefined;
+}
+
+export function conclude(previous: CredentialStatus | undefined, c: Conclusion): CredentialStatus {
+  const refreshed = c.refreshed ?? verdictOf(previous, CONDITION.refreshed);
+  const conditions = [
+    condition(previous, CONDITION.ready, c.ready, c),
+    ...(refreshed === undefined ? [] : [condition(previous, CONDITION.refreshed, refreshed, c)]),
+    ...(c.stalled === undefined ? [] : [condition(previous, CONDITION.stalled, c.stalled, c)]),
+  ];
+  return dropAbsent({
+    observedGeneration: c.generation,
+    conditions,
+    token:
+      c.held === undefined || c.secretName === undefined
+        ? undefined
+        : dropAbsent({
+            issuedAt: instant(c.held.issuedAt),
+            expiresAt: c.held.expiresAt === undefined ? undefined : instant(c.held.expiresAt),
+            renewAt: c.renewAt === undefined ? undefined : instant(c.renewAt),
+            grant: c.held.grant,
+            secretName: c.secretName,
+          }),
+    login: loginStatus(c.login),
+    failures:
+      c.failures === undefined
+        ? undefined
+        : dropAbsent({
+            consecutive: c.failures.consecutive,
+            lastAt: instant(c.failures.lastAt),
+            retryAt: c.failures.retryAt === undefined ? undefined : instant(c.failures.retryAt),
+          }),
+    lastHandledRefreshAt: c.handledRefresh,
+    lastHandledProviderRefreshAt: c.handledProviderRefresh,
+  });
+}
+
+export function conditionOf(status: CredentialStatus | undefined, type: string): Condition | undefined {
+  return status?.conditions?.find(condition => condition.type === type);
+}
+
+function verdictOf(status: CredentialStatus | undefined, type: string): Verdict | undefined {
+  const found = conditionOf(status, type);
+  if (found === undefined || found.status === 'Unknown') return undefined;
+  return { status: found.status, reason: found.reason as Verdict['reason'], message: found.message };
+}
+
+function condition(
+  previous: CredentialStatus | undefined,
+  type: string,
+  verdict: Verdict,
+  { generation, now }: Conclusion,
+): Condition {
+  const before = conditionOf(previous, type);
+  return {
+    type,
+    status: verdict.status,
+    observedGeneration: generation,
+    lastTransitionTime: before?.status === verdict.status ? before.lastTransitionTime : instant(now),
+    reason: verdict.reason,
+    message: verdict.message,
+  };
+}
+
+export function loginRecord(status: CredentialStatus | undefined): LoginRecord {
+  const login = status?.login;
+  if (login === undefined) return NO_LOGIN_YET;
+  return {
+    ...(login.inputs === undefined ? {} : { inputs: login.inputs }),
+    ...(login.definition === undefined ? {} : { definition: login.definition }),
+    refused: login.refused ?? [],
+    refusedAt: (login.refusedAt ?? []).map(Date.parse),
+    tries: login.tries ?? 0,
+    unanswered: login.unanswered ?? 0,
+    ...(login.lastTriedAt === undefined ? {} : { lastTriedAt: Date.parse(login.lastTriedAt) }),
+    ...(login.provenAt === undefined ? {} : { provenAt: Date.parse(login.provenAt) }),
+  };
+}
+
+function loginStatus(login: LoginRecord): CredentialStatus['login'] {
+  if (login === NO_LOGIN_YET) return undefined;
+  return dropAbsent({
+    inputs: login.inputs,
+    definition: login.definition,
+    refused: login.refused.length === 0 ? undefined : [...login.refused],
+    refusedAt: login.refusedAt.length === 0 ? undefined : login.refusedAt.map(at => instant(at)),
+    tries: login.tries,
+    unanswered: login.unanswered === 0 ? undefined : login.unanswered,
+    lastTriedAt: login.lastTriedAt === undefined ? undefined : instant(login.lastTriedAt),
+    provenAt: login.provenAt === undefined ? undefined : instant(login.provenAt),
+  });
+}
+
+export function failuresOf(status: CredentialStatus | undefined): Failures | undefined {
+  const failures = status?.failures;
+  if (failures === undefined || failures.consecutive === 0 || failures.lastAt === undefined) return undefined;
+  return {
+    consecutive: failures.consecutive,
+    lastAt: Date.parse(failures.lastAt),
+    retryAt: failures.retryAt === undefined ? undefined : Date.parse(failures.retryAt),
+  };
+}
+
+/** Whether writing would change nothing. */
+export function sameStatus(a: CredentialStatus | undefined, b: CredentialStatus | undefined): boolean {
+  return canonical(a ?? {}) === canonical(b ?? {});
+}
+
+/**
+ * A merge patch that turns one status into another: fields that went are `null`.
+ * One writer owns our status, so a merge patch loses nothing, and it costs the server less than an apply.
+ */
+export function statusPatch(
+  from: CredentialStatus | undefined,
+  to: CredentialStatus,
+): Record<string, unknown> {
+  return diff((from ?? {}) as Tree, to as Tree);
+}
+
+type Tree = { readonly [field: string]: unknown };
+
+function diff(from: Tree, to: Tree): Record<string, unknown> {
+  const patch: Record<string, unknown> = {};
+  for (const field of new Set([...Object.keys(from), ...Object.keys(to)])) {
+    const before = from[field];
+    const after = to[field];
+    if (after === undefined) {
+      if (before !== undefined) patch[field] = null;
+    } else if (isTree(before) && isTree(after)) {
+      const inner = diff(before, after);
+      if (Object.keys(inner).length > 0) patch[field] = inner;
+    } else if (canonical(before) !== canonical(after)) patch[field] = after;
+  }
+  return patch;
+}
+
+function isTree(value: unknown): value is Tree {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function dropAbsent<T extends object>(object: T): Defined<T> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Defined<T>;
+}

@@ -1,0 +1,328 @@
+import { keyOf, type ObjectMeta } from '../api/meta.ts';
+import { type Clock, type Random, sleep } from '../loop/clock.ts';
+import type { Log } from '../loop/log.ts';
+import { backoff } from './backoff.ts';
+import type { KubeClient, Query } from './client.ts';
+import { codeOf } from './exchange.ts';
+import { KubeError, refusal } from './kube-error.ts';
+import { openWatch } from './open-watch.ts';
+import { pagedList } from './paged-list.ts';
+import { NO_INITIAL_END, watchEnd } from './watch-end.ts';
+import { endsInitialEvents, metadataOf, strip, type WatchEvent, versionOf } from './watch-event.ts';
+
+/** What is left to know of an object that was deleted: the version is that of its deletion. */
+export interface Gone {
+  readonly metadata: Pick<ObjectMeta, 'name' | 'namespace' | 'uid' | 'resourceVersion'>;
+}
+
+/** Told synchronously and in order. What throws is logged, and stops nothing. */
+export interface ListWatchHandler<T> {
+  /** The whole collection as of `version`: what is not among `items` is gone. The first call makes {@link ListWatch.synced}. */
+  replace(items: readonly T[], version: string): void;
+  upsert(item: T): void;
+  /** Deleted, or no longer readable. */
+  remove(gone: Gone): void;
+  /** Everything up to `version` has been told. */
+  progress?(version: string): void;
+}
+
+export interface ListWatchOptions<T> {
+  readonly client: Pick<KubeClient, 'request' | 'watch'>;
+  /** Of the collection: `/api/v1/secrets`, or `/api/v1/namespaces/<name>/secrets`. */
+  readonly path: string;
+  /** `labelSelector`, `fieldSelector`. */
+  readonly query?: Query;
+  /** Asks for `PartialObjectMetadata` alone. */
+  readonly metadataOnly?: boolean;
+  /** Undefined, or an exception, skips the object as though it were not there, and logs its name. */
+  readonly parse: (object: unknown) => T | undefined;
+  readonly handler: ListWatchHandler<T>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** For logs: `secrets`. */
+  readonly name: string;
+}
+
+export interface ListWatchHealth {
+  readonly state: 'idle' | 'listing' | 'watching' | 'waiting' | 'stopped';
+  /** When the server last gave a sign of life, by the monotonic clock. */
+  readonly lastEventMono: number;
+  /** Lists and watches begun after the first. */
+  readonly restarts: number;
+  readonly syncedOnce: boolean;
+}
+
+/** A watch that lasted as long counts as a success. */
+const LIVED_MS = 10_000;
+
+const ACCEPT_METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+
+/**
+ * Follows a collection, for as long as it takes.
+ *
+ * ```
+ * idle ─start─> listing ──all told──> watching ──ended──> watching, from the last version
+ *                 ^  ^                    │
+ *                 │  └──── 410 ───────────┤
+ *                 │                       │ broken, refused, silent, ended at once
+ *                 └──── waiting <─────────┘
+ *                          └───────────────────────────> watching, from the last version
+ * stop: from anywhere to stopped
+ * ```
+ * The list is streamed over the watch itself where the server can, and paged where it cannot (that is remembered).
+ */
+export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 'namespace'> }> {
+  /** Resolves after the first whole list; rejects when stopped before. */
+  readonly synced: Promise<void>;
+  readonly #options: ListWatchOptions<T>;
+  readonly #sync = Promise.withResolvers<void>();
+  #state: Exclude<ListWatchHealth['state'], 'stopped'> = 'idle';
+  #lastEventMono: number;
+  #attempts = 0;
+  /** Since a watch last lived. */
+  #failures = 0;
+  #syncedOnce = false;
+
+  /** Where the watch goes on; undefined when a list is needed. */
+  #version: string | undefined;
+  #streams = true;
+  /** Since when the present watch has been open. */
+  #openedAt: number | undefined;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(options: ListWatchOptions<T>) {
+    this.#options = options;
+    this.#lastEventMono = options.clock.monotonic();
+    this.synced = this.#sync.promise;
+    this.synced.catch(() => {}); // whoever waits is told; where nobody does, it is no error
+  }
+
+  get health(): ListWatchHealth {
+    return {
+      state: this.#stopped ? 'stopped' : this.#state,
+      lastEventMono: this.#lastEventMono,
+      restarts: Math.max(0, this.#attempts - 1),
+      syncedOnce: this.#syncedOnce,
+    };
+  }
+
+  /** Once only. */
+  start(): void {
+    if (this.#stopped || this.#state !== 'idle')
+      throw new Error(`list-watch of ${this.#options.name} cannot start twice`);
+    this.#state = 'listing';
+    this.#lastEventMono = this.#options.clock.monotonic();
+    this.#running = this.#run();
+  }
+
+  /** Afterwards the handler is not called any more. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#sync.reject(new Error(`list-watch of ${this.#options.name} was stopped before its first list`));
+    await this.#running;
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.#stopped) {
+      this.#attempts++;
+      this.#openedAt = undefined;
+      let error: unknown;
+      try {
+        await this.#once();
+      } catch (thrown) {
+        error = thrown;
+      }
+      if (this.#stopped) return;
+      if (this.#openedAt !== undefined && clock.monotonic() - this.#openedAt >= LIVED_MS) this.#failures = 0;
+      const ms = this.#conclude(error);
+      if (ms === 0) continue;
+      this.#state = 'waiting';
+      await sleep(clock, ms, this.#stopping.signal).catch(() => {});
+    }
+  }
+
+  /** @returns milliseconds to wait before the next attempt. */
+  #conclude(error: unknown): number {
+    const { random, log, name } = this.#options;
+    const streamedList = this.#version === undefined && this.#streams;
+    const { relist, paged, calm } = watchEnd(error, streamedList);
+    if (relist) this.#version = undefined;
+    if (paged) {
+      this.#streams = false;
+      log.info({ resource: name }, 'the API server does not stream lists: using pages');
+      return 0;
+    }
+    const retryAfterMs = error instanceof KubeError ? error.retryAfterMs : undefined;
+    const ms = calm && this.#failures === 0 ? 0 : backoff(this.#failures, retryAfterMs, random);
+    this.#failures++;
+    const fields = {
+      resource: name,
+      relist: this.#version === undefined,
+      waitMs: Math.round(ms),
+      ...told(error),
+    };
+    if (calm) log.debug(fields, 'watch ended');
+    else log.warn(fields, 'list or watch failed, trying again');
+    return ms;
+  }
+
+  async #once(): Promise<void> {
+    if (this.#version === undefined) {
+      this.#state = 'listing';
+      if (this.#streams) return this.#stream();
+      await this.#list();
+    }
+    await this.#watch();
+  }
+
+  async #list(): Promise<void> {
+    const { client, path, query = {}, metadataOnly } = this.#options;
+    const { items, version } = await pagedList(client, {
+      path,
+      query,
+      accept: metadataOnly === true ? ACCEPT_METADATA_LIST : 'application/json',
+      signal: this.#stopping.signal,
+      onPage: () => this.#alive(),
+    });
+    if (this.#stopped) return;
+    this.#listed(
+      items.flatMap(object => this.#read(object) ?? []),
+      version,
+    );
+  }
+
+  /** A list that comes as events, closed by a bookmark; then the same connection goes on as a watch. */
+  async #stream(): Promise<void> {
+    const initial = new Map<string, T>();
+    let listing = true;
+    const query = { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' };
+    const onInitial = ({ type, object }: WatchEvent): void => {
+      if (type === 'ERROR') throw refusal({ what: this.#what, code: 0 }, object);
+      if (type === 'BOOKMARK') {
+        const version = endsInitialEvents(object) ? versionOf(object) : '';
+        if (version === '') {
+          throw new KubeError({ what: this.#what, code: 0, reason: NO_INITIAL_END, sent: 'yes' });
+        }
+        listing = false;
+        this.#listed([...initial.values()], version);
+        initial.clear();
+        this.#opened();
+        return;
+      }
+      const item = type === 'DELETED' ? undefined : this.#read(object);
+      const metadata = item?.metadata ?? metadataOf(object);
+      if (item !== undefined) initial.set(keyOf(item), item);
+      else if (metadata !== undefined) initial.delete(keyOf({ metadata }));
+    };
+    await this.#open(query, {
+      head: () => this.#alive(),
+      event: event => (listing ? onInitial(event) : this.#event(event)),
+      listing: () => listing,
+    });
+  }
+
+  async #watch(): Promise<void> {
+    await this.#open(
+      { resourceVersion: this.#version },
+      { head: () => this.#opened(), event: event => this.#event(event), listing: () => false },
+    );
+  }
+
+  async #open(extra: Query, on: Parameters<typeof openWatch>[1]): Promise<void> {
+    const { client, clock, random, path, query, metadataOnly = false } = this.#options;
+    const { signal } = this.#stopping;
+    const event = (event: WatchEvent): void => {
+      this.#alive();
+      on.event(event);
+    };
+    await openWatch(
+      { client, clock, random, path, query: { ...query, ...extra }, metadataOnly, signal, what: this.#what },
+      { ...on, event },
+    );
+  }
+
+  #event({ type, object }: WatchEvent): void {
+    const { handler } = this.#options;
+    const version = versionOf(object);
+    switch (type) {
+      case 'BOOKMARK':
+        this.#handle(() => handler.progress?.(version));
+        break;
+      case 'ADDED':
+      case 'MODIFIED':
+      case 'DELETED': {
+        const item = type === 'DELETED' ? undefined : this.#read(object);
+        // What cannot be read any more must not live on as it was.
+        const metadata = item === undefined ? metadataOf(object) : undefined;
+        if (item !== undefined) this.#handle(() => handler.upsert(item));
+        else if (metadata !== undefined) this.#handle(() => handler.remove({ metadata }));
+        break;
+      }
+      case 'ERROR':
+        throw refusal({ what: this.#what, code: 0 }, object);
+      default:
+        this.#options.log.debug({ resource: this.#options.name }, 'an event of an unknown type');
+    }
+    if (version !== '') this.#version = version;
+  }
+
+  #listed(items: readonly T[], version: string): void {
+    this.#handle(() => this.#options.handler.replace(items, version));
+    this.#version = version;
+    this.#syncedOnce = true;
+    this.#sync.resolve();
+  }
+
+  #opened(): void {
+    this.#state = 'watching';
+    this.#openedAt = this.#options.clock.monotonic();
+  }
+
+  #alive(): void {
+    this.#lastEventMono = this.#options.clock.monotonic();
+  }
+
+  #read(object: unknown): T | undefined {
+    strip(object);
+    let item: T | undefined;
+    try {
+      item = this.#options.parse(object);
+    } catch {
+      // as though it had returned nothing: the exception may quote values
+    }
+    if (item === undefined) {
+      const { namespace, name } = metadataOf(object) ?? {};
+      this.#options.log.warn(
+        { resource: this.#options.name, namespace, name },
+        'an object cannot be read: skipped',
+      );
+    }
+    return item;
+  }
+
+  #handle(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#options.log.error({ resource: this.#options.name, ...told(error) }, 'a handler of events failed');
+    }
+  }
+
+  get #what(): string {
+    return `watch ${this.#options.name}`;
+  }
+}
+
+/** What may be logged of an error: ours whole, of others a code. */
+function told(error: unknown): Record<string, unknown> {
+  if (error === undefined) return {};
+  if (error instanceof KubeError) return { code: error.code, reason: error.reason, error: error.message };
+  return { reason: codeOf(error) ?? (error instanceof Error ? error.name : typeof error) };
+}

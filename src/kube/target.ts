@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto';
+import type { CredentialSpec } from '../api/credential.ts';
+import type { ObjectMeta } from '../api/meta.ts';
+import { ANNOTATION, API_VERSION, CREDENTIAL_KIND, GROUP, MANAGED_LABEL } from '../api/names.ts';
+import type { Held } from '../held.ts';
+import { encodeData } from './secret.ts';
+
+/** The target Secret as an object: what it should be, and what stands beside its data. Pure. */
+
+/** Whose a Secret is. `adoptable`: it names this credential, and no living controller owns it. */
+export type Owner = 'ours' | 'adoptable' | 'foreign';
+
+export interface OwnerIdentity {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+export function ownerOf(metadata: ObjectMeta, credential: OwnerIdentity): Owner {
+  const controller = metadata.ownerReferences?.find(reference => reference.controller === true);
+  if (controller?.uid === credential.uid) return 'ours';
+  const named =
+    metadata.annotations?.[ANNOTATION.credential] === `${credential.namespace}/${credential.name}`;
+  if (!named) return 'foreign';
+  if (controller === undefined) return 'adoptable';
+  // Two objects of one name cannot live: a controller of our name with another UID is gone (a restored backup).
+  const wasUs =
+    controller.kind === CREDENTIAL_KIND &&
+    controller.apiVersion.startsWith(`${GROUP}/`) &&
+    controller.name === credential.name;
+  return wasUs ? 'adoptable' : 'foreign';
+}
+
+/** Reads the record beside the data; undefined when it is missing or unreadable. */
+export function heldOf(metadata: ObjectMeta): Held | undefined {
+  const at = (name: keyof typeof ANNOTATION): string | undefined => metadata.annotations?.[ANNOTATION[name]];
+  const [account, inputs, source, grant] = [at('account'), at('inputs'), at('source'), at('grant')];
+  const issuedAt = timeOf(at('issuedAt'));
+  if (account === undefined || inputs === undefined || issuedAt === undefined) return undefined;
+  if (grant !== 'Login' && grant !== 'Refresh') return undefined;
+  const expires = at('expiresAt');
+  const expiresAt = timeOf(expires);
+  if (expires !== undefined && expiresAt === undefined) return undefined;
+  const renewNotBefore = timeOf(at('renewNotBefore'));
+  return {
+    account,
+    inputs,
+    source: source ?? '',
+    issuedAt,
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(renewNotBefore === undefined ? {} : { renewNotBefore }),
+    grant,
+    grants: countOf(at('grants')) ?? 1,
+    sessionSequence: countOf(at('sessionSequence')) ?? 0,
+  };
+}
+
+export function heldAnnotations(held: Held): Record<string, string> {
+  return {
+    [ANNOTATION.account]: held.account,
+    [ANNOTATION.inputs]: held.inputs,
+    [ANNOTATION.source]: held.source,
+    [ANNOTATION.issuedAt]: rfc3339(held.issuedAt),
+    ...(held.expiresAt === undefined ? {} : { [ANNOTATION.expiresAt]: rfc3339(held.expiresAt) }),
+    ...(held.renewNotBefore === undefined
+      ? {}
+      : { [ANNOTATION.renewNotBefore]: rfc3339(held.renewNotBefore) }),
+    [ANNOTATION.grant]: held.grant,
+    [ANNOTATION.grants]: String(held.grants),
+    [ANNOTATION.sessionSequence]: String(held.sessionSequence),
+  };
+}
+
+/** RFC 3339 to the second: what is finer is cut, so that an expiry is never later than it is. */
+export function rfc3339(ms: number): string {
+  return `${new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`;
+}
+
+function timeOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+function countOf(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** What the Secret should look like apart from the token's value. */
+export interface Shape {
+  readonly type: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly retained: boolean;
+  /** Digest of all that shapes the Secret: labels, annotations, owner, type, templates, usage. */
+  readonly digest: string;
+}
+
+/** @param rendering what else shapes the data: the provider's usage and outputs. */
+export function shapeOf(target: CredentialSpec['target'], rendering: unknown): Shape {
+  const labels = target.labels ?? {};
+  const annotations = target.annotations ?? {};
+  const retained = target.deletionPolicy === 'Retain';
+  const parts = [
+    target.type,
+    sorted(labels),
+    sorted(annotations),
+    retained,
+    sorted(target.data ?? {}),
+    rendering,
+  ];
+  const digest = createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 16);
+  return { type: target.type, labels, annotations, retained, digest };
+}
+
+const sorted = (map: Readonly<Record<string, string>>): [string, string][] =>
+  Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
+
+/** Whether metadata is as we would write it: our mark, the spec's labels and annotations, the owner. */
+export function hasShape(metadata: ObjectMeta, shape: Shape, owner: Owner): boolean {
+  const { labels = {}, annotations = {} } = metadata;
+  return (
+    annotations[SHAPE] === shape.digest &&
+    labels[MANAGED_LABEL] === 'true' &&
+    Object.entries(shape.labels).every(([key, value]) => labels[key] === value) &&
+    Object.entries(shape.annotations).every(([key, value]) => annotations[key] === value) &&
+    (owner === 'ours') === !shape.retained
+  );
+}
+
+const SHAPE = `${GROUP}/shape`;
+
+/**
+ * `digest;key,key`: a keyed digest over the record and the data that we wrote, and which keys those are.
+ * Others' keys are theirs.
+ */
+export function dataHash(
+  held: Held,
+  data: Readonly<Record<string, string>>,
+  digest: (value: unknown) => string,
+): string {
+  const keys = Object.keys(data).sort();
+  return `${digest([heldAnnotations(held), keys.map(key => [key, data[key]])])};${keys.join(',')}`;
+}
+
+/** Whether the record and our keys still hold what we wrote. @param data decoded values. */
+export function dataIntact(
+  metadata: ObjectMeta,
+  data: Readonly<Record<string, string | undefined>>,
+  digest: (value: unknown) => string,
+  comparable: (digest: string) => boolean,
+): boolean {
+  const held = heldOf(metadata);
+  const recorded = metadata.annotations?.[ANNOTATION.dataHash];
+  const cut = recorded?.indexOf(';') ?? -1;
+  if (held === undefined || recorded === undefined || cut < 0) return false;
+  const keys = recorded.slice(cut + 1).split(',');
+  if (!comparable(recorded.slice(0, cut))) return keys.every(key => data[key] !== undefined);
+  return (
+    digest([heldAnnotations(held), keys.map(key => [key, data[key] ?? null])]) === recorded.slice(0, cut)
+  );
+}
+
+export interface Desired {
+  readonly credential: OwnerIdentity;
+  readonly name: string;
+  readonly shape: Shape;
+  readonly held: Held;
+  /** Key to text. **Secret.** */
+  readonly data: Readonly<Record<string, string>>;
+  readonly dataHash: string;
+}
+
+/** What was decided on: the object with this uid at this version, or none at all. */
+export type Precondition = { readonly uid: string; readonly resourceVersion: string } | 'absent';
+
+/**
+ * The body of a server-side apply. A uid and a resourceVersion are its preconditions.
+ * To create and nothing else it carries a version that no object has: then whatever stands there is a conflict.
+ */
+export function desiredSecret(desired: Desired, precondition: Precondition): Record<string, unknown> {
+  const { credential, shape, held } = desired;
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: desired.name,
+      namespace: credential.namespace,
+      ...preconditionFields(precondition),
+      labels: { ...shape.labels, [MANAGED_LABEL]: 'true' },
+      annotations: {
+        ...shape.annotations,
+        [ANNOTATION.credential]: `${credential.namespace}/${credential.name}`,
+        [ANNOTATION.dataHash]: desired.dataHash,
+        [SHAPE]: shape.digest,
+        ...heldAnnotations(held),
+      },
+      ...(shape.retained ? {} : { ownerReferences: [ownerReference(credential)] }),
+    },
+    type: shape.type,
+    data: encodeData(desired.data),
+  };
+}
+
+export function preconditionFields(precondition: Precondition): { uid?: string; resourceVersion: string } {
+  return precondition === 'absent' ? { resourceVersion: '1' } : precondition;
+}
+
+export function ownerReference(credential: OwnerIdentity): Record<string, unknown> {
+  return {
+    apiVersion: API_VERSION,
+    kind: CREDENTIAL_KIND,
+    name: credential.name,
+    uid: credential.uid,
+    controller: true,
+    blockOwnerDeletion: false,
+  };
+}

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import { compose } from './compose.ts';
+import { type Config, parseConfig } from './config.ts';
+import type { Endpoint } from './kube/endpoint.ts';
+import { inClusterEndpoint, serviceAccountNamespace } from './kube/in-cluster.ts';
+import { KubeError } from './kube/kube-error.ts';
+import { kubeconfigEndpoint } from './kube/kubeconfig.ts';
+import { systemClock, systemRandom } from './loop/clock.ts';
+import { ObserveServer } from './observe/server.ts';
+
+/** The program: flags, clients, wiring, signals. Exit codes: 0 after a drain, 1 for what went wrong, 2 for wrong flags. */
+
+const readText = (path: string): Promise<string> => readFile(path, 'utf8');
+
+async function connect(config: Config): Promise<{ endpoint: Endpoint; namespace: string | undefined }> {
+  if (config.cluster.kind === 'in-cluster') {
+    const endpoint = await inClusterEndpoint({ env: process.env, read: readText, clock: systemClock });
+    return { endpoint, namespace: await serviceAccountNamespace(readText) };
+  }
+  return kubeconfigEndpoint({ paths: config.cluster.paths, clock: systemClock });
+}
+
+async function run(config: Config): Promise<void> {
+  const { endpoint, namespace } = await connect(config);
+  const operatorNamespace = config.operatorNamespace ?? namespace ?? 'default';
+  const composition = compose(config, {
+    clock: systemClock,
+    random: systemRandom,
+    endpoint,
+    operatorNamespace,
+    processMetrics: true,
+  });
+  const { operator, metrics, log } = composition;
+  const server = new ObserveServer({
+    metricsAddress: config.metricsBindAddress,
+    probeAddress: config.healthProbeBindAddress,
+    metrics: { contentType: metrics.contentType, render: composition.scrape },
+    healthy: { loops: () => operator.notHealthy() },
+    ready: { synced: () => operator.notReady() },
+  });
+  const listening = await server.listen();
+  log.info(
+    { version: config.version, apiServer: endpoint.server, operatorNamespace, ...listening },
+    'tokensync starts',
+  );
+
+  const stop = async (signal: string): Promise<void> => {
+    log.info({ signal }, 'draining: nothing new starts, what was answered is written');
+    await composition.stop();
+    await server.close();
+    log.info({}, 'stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+  await operator.start();
+}
+
+const parsed = parseConfig(process.argv.slice(2), process.env);
+if (parsed.kind === 'print') {
+  (parsed.code === 0 ? process.stdout : process.stderr).write(parsed.text);
+  process.exitCode = parsed.code;
+} else {
+  run(parsed.config).catch((error: unknown) => {
+    process.stderr.write(`tokensync: ${explain(error)}\n`);
+    process.exit(1);
+  });
+}
+
+/** Our own errors say what to do; any other's message might quote what it was given. */
+function explain(error: unknown): string {
+  if (error instanceof KubeError) return error.message;
+  if (error instanceof Error && error.constructor === Error) return error.message;
+  return error instanceof Error
+    ? `${error.name}\n${error.stack?.split('\n').slice(1).join('\n') ?? ''}`
+    : 'unknown error';
+}

@@ -1,0 +1,78 @@
+import pino from 'pino';
+import type { Clock } from '../loop/clock.ts';
+import type { Log } from '../loop/log.ts';
+
+/**
+ * Names of fields whose value is never logged. This is the second line of defence, for a slip:
+ * the first is that nothing secret is handed to a log.
+ */
+const SECRET_FIELDS = [
+  'password',
+  'token',
+  'accessToken',
+  'access_token',
+  'refreshToken',
+  'refresh_token',
+  'apiKey',
+  'api_key',
+  'secret',
+  'authorization',
+  'Authorization',
+  'cookie',
+  'inputs',
+  'body',
+  'data',
+  'stringData',
+] as const;
+
+export interface LogOptions {
+  readonly clock: Clock;
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly format: 'json' | 'text';
+  /** Where lines go, each with its newline; standard output by default. */
+  readonly write?: (line: string) => void;
+}
+
+/** One line an entry: JSON, or text for people. Errors are logged as their type, code and frames, since messages may quote values. */
+export function createLog(options: LogOptions): Log {
+  const { clock, level, format } = options;
+  const write = options.write ?? (line => process.stdout.write(line));
+  const output = format === 'json' ? write : (line: string) => write(asText(line));
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date(clock.wall()).toISOString()}"`,
+      formatters: { level: label => ({ level: label }), log: withoutMessages },
+      redact: {
+        paths: SECRET_FIELDS.flatMap(name => [name, `*.${name}`, `*.*.${name}`]),
+        censor: '[redacted]',
+      },
+    },
+    { write: output },
+  );
+}
+
+function withoutMessages(fields: Record<string, unknown>): Record<string, unknown> {
+  if (!Object.values(fields).some(value => value instanceof Error)) return fields;
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? describe(value) : value]),
+  );
+}
+
+function describe(error: Error): Record<string, unknown> {
+  const frames = (error.stack ?? '').split('\n').filter(line => /^ {4}at /.test(line));
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
+  return { type: error.name, ...code, at: frames.slice(0, 8).map(frame => frame.trim().slice(3)) };
+}
+
+/** `12:34:56.789 INFO  refreshed credential=shop/acme seconds=0.2` */
+function asText(line: string): string {
+  const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const rest = Object.entries(fields).map(([name, value]) => ` ${name}=${plain(value)}`);
+  return `${String(time).slice(11, 23)} ${String(level).toUpperCase().padEnd(5)} ${String(msg)}${rest.join('')}\n`;
+}
+
+function plain(value: unknown): string {
+  return typeof value === 'string' && /^[^\s"'=\p{C}]+$/u.test(value) ? value : JSON.stringify(value);
+}

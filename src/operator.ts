@@ -1,0 +1,380 @@
+import { REFRESH_REQUESTED_AT, SESSION_SUFFIX } from './api/names.ts';
+import { keyOf, type ObjectMeta } from './api/meta.ts';
+import { Demand } from './decide/demand.ts';
+import { Digester } from './decide/digest.ts';
+import { OriginHealth } from './decide/origin-health.ts';
+import { Refusals } from './decide/refusals.ts';
+import type { KubeClient } from './kube/client.ts';
+import { loadDigestKey } from './kube/digest-key.ts';
+import { EventRecorder } from './kube/events.ts';
+import { isRetriable, KubeError } from './kube/kube-error.ts';
+import { ListWatch } from './kube/list-watch.ts';
+import {
+  type CredentialObject,
+  credentialPath,
+  type ProviderObject,
+  providerPath,
+  readCredential,
+  readProvider,
+} from './kube/objects.ts';
+import { readMeta, type SecretMeta, slimSecretMeta } from './kube/secret.ts';
+import type { ServerTime } from './kube/server-time.ts';
+import { Store } from './kube/store.ts';
+import { type Clock, type Random, sleep } from './loop/clock.ts';
+import type { Log } from './loop/log.ts';
+import { type Place, Queue } from './loop/queue.ts';
+import { Schedule } from './loop/schedule.ts';
+import type { Metrics } from './observe/metrics.ts';
+import { Gate } from './provider/gate.ts';
+import type { Engine, Transport } from './provider/types.ts';
+import { Providers, reconcileProvider } from './providers.ts';
+import { reconcile } from './reconcile.ts';
+import type { Context, Settings } from './steps/context.ts';
+
+export interface OperatorOptions {
+  readonly settings: Settings;
+  /** Empty: all namespaces. */
+  readonly watchNamespaces: readonly string[];
+  readonly maxConcurrentReconciles: number;
+  /** This replica's name, for events. */
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly randomBytes: (size: number) => Uint8Array;
+  readonly client: KubeClient;
+  readonly serverTime: ServerTime;
+  readonly engine: Engine;
+  readonly transport: Transport;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Whether this replica may act on a key for the next `ms`; the place of leases and shards. */
+  readonly owns?: (key: string, ms: number) => boolean;
+}
+
+/** A watch that has told nothing for this long is not healthy: bookmarks come each minute. */
+const SILENT_WATCH_MS = 900_000;
+const LATE_SCHEDULER_MS = 60_000;
+const RETRY_FIRST_MS = 500;
+const RETRY_MOST_MS = 60_000;
+
+/**
+ * watch -> queue -> reconcile -> schedule. Whatever happens only ever names a key to look at;
+ * what is done then depends on what is found, never on why it is looked at.
+ */
+export class Operator {
+  readonly #options: OperatorOptions;
+  readonly #credentials = new Store<CredentialObject>();
+  readonly #providerStore = new Store<ProviderObject>();
+  readonly #secrets = new Store<SecretMeta>();
+  readonly #namespaces = new Store<{ metadata: ObjectMeta }>();
+  readonly #providers: Providers;
+  readonly #demand = new Demand();
+  readonly #events: EventRecorder;
+  readonly #gate: Gate;
+  readonly #health: OriginHealth;
+  readonly #probes: Schedule;
+  readonly #queue: Queue;
+  readonly #providerQueue: Queue;
+  readonly #watches: ListWatch<{ metadata: ObjectMeta }>[] = [];
+  readonly #retries = new Map<string, number>();
+  readonly #abandon = new AbortController();
+  /** Which providers an origin's circuit is shown for. */
+  readonly #providersOf = new Map<string, Set<string>>();
+  #context: Context | undefined;
+  #started = false;
+  #draining = false;
+
+  constructor(options: OperatorOptions) {
+    this.#options = options;
+    const { clock, client, serverTime, random, log, metrics } = options;
+    this.#providers = new Providers(options.engine, this.#providerStore);
+    this.#events = new EventRecorder(client, serverTime, options.instance, log);
+    this.#gate = new Gate({ clock, wake: key => this.#queue.add(key) });
+    this.#probes = new Schedule(clock, origin => this.#health.probeDue(origin));
+    this.#health = new OriginHealth({
+      now: () => clock.monotonic(),
+      chance: () => random.next(),
+      wake: key => this.#queue.add(key),
+      probeIn: (origin, ms) => this.#probes.within(origin, ms),
+      circuitChanged: (origin, open) => this.#circuitChanged(origin, open),
+    });
+    this.#queue = new Queue({
+      clock,
+      concurrency: options.maxConcurrentReconciles,
+      handle: key => this.#look(key),
+      place: key => this.#place(key),
+      onError: (key, error) => this.#failed(key, error),
+      onWait: ms => metrics.queueWait(ms / 1000),
+    });
+    this.#providerQueue = new Queue({
+      clock,
+      concurrency: 4,
+      handle: name => this.#lookAtProvider(name),
+      place: () => ({ line: 'again', rank: 0 }),
+      onError: (name, error) => this.#providerFailed(name, error),
+    });
+  }
+
+  /** Resolves when every collection is known and work has begun. @throws what stands in the way of the digest key. */
+  async start(): Promise<void> {
+    this.#context = this.#makeContext(await this.#digester());
+    this.#index();
+    this.#watch();
+    for (const watch of this.#watches) watch.start();
+    await Promise.all(this.#watches.map(watch => watch.synced));
+    this.#started = true;
+    for (const provider of this.#providerStore.values()) this.#providerQueue.add(keyOf(provider));
+    for (const credential of this.#credentials.values()) this.#queue.add(keyOf(credential));
+    this.#options.log.info(
+      { credentials: this.#credentials.size, providers: this.#providerStore.size },
+      'watching; work begins',
+    );
+  }
+
+  /** Waits for an API server that is not there yet; what is forbidden or malformed is for a person. */
+  async #digester(): Promise<Digester> {
+    const { client, settings, randomBytes, clock, log } = this.#options;
+    for (let wait = RETRY_FIRST_MS; ; wait = Math.min(RETRY_MOST_MS, wait * 2)) {
+      try {
+        const { id, key } = await loadDigestKey(client, settings.operatorNamespace, randomBytes);
+        return new Digester(id, key);
+      } catch (error) {
+        if (!isRetriable(error)) throw error;
+        log.warn({ ...describe(error), retryInMs: wait }, 'waiting for the API server');
+        await sleep(clock, wait, this.#abandon.signal);
+      }
+    }
+  }
+
+  /**
+   * Drains: nothing new starts, what a provider has answered is written.
+   * @param graceMs after which what is under way is aborted.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#draining = true;
+    const overdue = this.#options.clock.after(graceMs, () => this.#abandon.abort());
+    this.#probes.clear();
+    await Promise.all([this.#queue.drain(), this.#providerQueue.drain()]);
+    await Promise.all([this.#events.flush(), ...this.#watches.map(watch => watch.stop())]);
+    overdue.cancel();
+  }
+
+  /** Work has begun. @returns what is missing, or undefined. */
+  notReady(): string | undefined {
+    return this.#started && !this.#draining ? undefined : 'not synced with the API server';
+  }
+
+  /** The loops are alive. @returns what is not, or undefined. */
+  notHealthy(): string | undefined {
+    const now = this.#options.clock.monotonic();
+    if (this.#watches.some(({ health }) => now - health.lastEventMono > SILENT_WATCH_MS))
+      return 'a watch is silent';
+    return this.#queue.lateness > LATE_SCHEDULER_MS ? 'the scheduler is late' : undefined;
+  }
+
+  /** For metrics, read when they are scraped. */
+  observeInto(metrics: Metrics): void {
+    metrics.queueDepth(this.#queue.depth);
+  }
+
+  #makeContext(digester: Digester): Context {
+    const options = this.#options;
+    return {
+      ...options,
+      credentials: this.#credentials,
+      secrets: this.#secrets,
+      providers: this.#providers,
+      gate: this.#gate,
+      health: this.#health,
+      digester,
+      processDigester: new Digester('process', options.randomBytes(32)),
+      refusals: new Refusals(),
+      memories: new Map(),
+      events: this.#events,
+      demand: this.#demand,
+      demandChanged: provider => this.#demandChanged(provider),
+      namespaceLabels: namespace => this.#namespaceLabels(namespace),
+      owns: options.owns ?? (() => true),
+      abandon: this.#abandon.signal,
+      draining: () => this.#draining,
+    };
+  }
+
+  #index(): void {
+    this.#credentials.index('provider', ({ spec }) => (spec === undefined ? [] : [spec.providerRef.name]));
+    this.#credentials.index('secret', secretsOf);
+    this.#credentials.index('namespace', ({ metadata }) => [metadata.namespace ?? '']);
+    this.#credentials.onChange((key, old, next) => {
+      if (next === undefined || old === undefined || isNews(old, next)) this.#queue.add(key);
+    });
+    this.#providerStore.onChange((name, old, next) => {
+      this.#providerQueue.add(name);
+      if (next === undefined) this.#options.metrics.removeProvider(name);
+      if (next !== undefined && old !== undefined && !isNews(old, next)) return;
+      for (const key of this.#credentials.byIndex('provider', name)) this.#queue.add(key);
+    });
+    this.#secrets.onChange((key, _old, next) => {
+      for (const credential of this.#credentials.byIndex('secret', key)) {
+        if (next === undefined || !this.#isOurWrite(credential, next)) this.#queue.add(credential);
+      }
+    });
+    this.#namespaces.onChange(name => {
+      for (const key of this.#credentials.byIndex('namespace', name)) this.#queue.add(key);
+    });
+  }
+
+  /** The echo of a write of ours is no news. */
+  #isOurWrite(credential: string, { metadata }: SecretMeta): boolean {
+    const memory = this.#context?.memories.get(credential);
+    const { name, resourceVersion } = metadata;
+    const target = memory?.target;
+    if (target !== undefined && target.name === name) return target.version === resourceVersion;
+    return name.endsWith(SESSION_SUFFIX) && memory?.session?.version === resourceVersion;
+  }
+
+  #watch(): void {
+    const { watchNamespaces } = this.#options;
+    this.#listWatch('clustertokenproviders', providerPath(), readProvider, this.#providerStore.feed());
+    const scopes = watchNamespaces.length === 0 ? [undefined] : watchNamespaces;
+    for (const namespace of scopes) {
+      const secrets = namespace === undefined ? '/api/v1/secrets' : `/api/v1/namespaces/${namespace}/secrets`;
+      const suffix = namespace === undefined ? '' : `/${namespace}`;
+      this.#listWatch(
+        `providercredentials${suffix}`,
+        credentialPath(namespace),
+        readCredential,
+        this.#credentials.feed(namespace),
+      );
+      this.#listWatch(`secrets${suffix}`, secrets, slimSecretMeta, this.#secrets.feed(namespace), true);
+    }
+    if (watchNamespaces.length === 0) {
+      this.#listWatch('namespaces', '/api/v1/namespaces', readMeta, this.#namespaces.feed(), true);
+    }
+  }
+
+  #listWatch<T extends { metadata: ObjectMeta }>(
+    name: string,
+    path: string,
+    parse: (raw: unknown) => T | undefined,
+    handler: ReturnType<Store<T>['feed']>,
+    metadataOnly = false,
+  ): void {
+    const { client, clock, random, log } = this.#options;
+    this.#watches.push(
+      new ListWatch({ client, path, metadataOnly, parse, handler, clock, random, log, name }),
+    );
+  }
+
+  async #look(key: string): Promise<void> {
+    if (this.#context === undefined || !this.#started) return;
+    const next = await reconcile(key, this.#context);
+    this.#retries.delete(key);
+    if (next !== undefined) this.#queue.addWithin(key, next);
+  }
+
+  /** The API server stood in the way; the provider's failures are dealt with in reconcile. */
+  #failed(key: string, error: unknown): void {
+    const tried = this.#retries.get(key) ?? 0;
+    this.#retries.set(key, tried + 1);
+    const wait =
+      Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** Math.min(tried, 10)) *
+      (0.75 + this.#options.random.next() / 2);
+    const retryAfter = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
+    this.#options.log.warn(
+      { key, ...describe(error), retryInMs: Math.round(Math.max(wait, retryAfter)) },
+      'reconcile failed',
+    );
+    this.#queue.addWithin(key, Math.max(wait, retryAfter));
+  }
+
+  async #lookAtProvider(name: string): Promise<void> {
+    if (!this.#started) return;
+    const { client, serverTime, metrics } = this.#options;
+    const entry = this.#providers.get(name);
+    if (entry?.compiled.ok === true)
+      metrics.acceptProvider(name, [...entry.compiled.provider.flows.values()]);
+    await reconcileProvider(name, {
+      client,
+      serverTime,
+      store: this.#providerStore,
+      providers: this.#providers,
+      demand: this.#demand,
+      events: this.#events,
+    });
+  }
+
+  #providerFailed(name: string, error: unknown): void {
+    this.#options.log.warn({ provider: name, ...describe(error) }, 'provider status not written');
+    this.#providerQueue.addWithin(name, 10_000);
+  }
+
+  /** New credentials stand in a line of their own, by namespaces in turn; the others by their tokens' expiry. */
+  #place(key: string): Place {
+    const credential = this.#credentials.get(key);
+    const token = credential?.status?.token;
+    if (token === undefined && credential?.status?.failures === undefined) {
+      return { line: 'first', group: credential?.metadata.namespace ?? '' };
+    }
+    return {
+      line: 'again',
+      rank: token?.expiresAt === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(token.expiresAt),
+    };
+  }
+
+  #demandChanged(provider: string): void {
+    const entry = this.#providers.get(provider);
+    const limit = entry?.compiled.ok === true ? entry.compiled.provider.limits.requestsPerMinute : undefined;
+    const worst = this.#demand.worst(provider);
+    const saturated = limit !== undefined && worst !== undefined && worst.perMinute > limit;
+    const shown =
+      this.#providerStore.get(provider)?.status?.conditions.find(({ type }) => type === 'Saturated')
+        ?.status === 'True';
+    if (saturated !== shown) this.#providerQueue.add(provider);
+    if (worst === undefined) return;
+    const names = this.#providersOf.get(worst.origin) ?? new Set();
+    this.#providersOf.set(worst.origin, names.add(provider));
+  }
+
+  #circuitChanged(origin: string, open: boolean): void {
+    this.#options.log.warn(
+      { origin, open },
+      open ? 'circuit opened: one credential probes' : 'circuit closed',
+    );
+    for (const provider of this.#providersOf.get(origin) ?? [])
+      this.#options.metrics.circuit(provider, origin, open);
+  }
+
+  #namespaceLabels(namespace: string): Readonly<Record<string, string>> {
+    const labels = this.#namespaces.get(namespace)?.metadata.labels;
+    return { 'kubernetes.io/metadata.name': namespace, ...labels };
+  }
+}
+
+/** Every Secret whose change may matter: the source, the target, where the token stood before, the session. */
+function secretsOf({ metadata, spec, status }: CredentialObject): string[] {
+  if (spec === undefined) return [];
+  const names = new Set([
+    spec.source.secretRef.name,
+    spec.target.name ?? metadata.name,
+    metadata.name + SESSION_SUFFIX,
+    status?.token?.secretName ?? metadata.name,
+  ]);
+  return [...names].map(name => `${metadata.namespace ?? ''}/${name}`);
+}
+
+/** Status is ours alone, and labels change nothing: only these ask for another look. */
+function isNews(old: { metadata: ObjectMeta }, next: { metadata: ObjectMeta }): boolean {
+  return (
+    old.metadata.uid !== next.metadata.uid ||
+    old.metadata.generation !== next.metadata.generation ||
+    old.metadata.deletionTimestamp !== next.metadata.deletionTimestamp ||
+    old.metadata.annotations?.[REFRESH_REQUESTED_AT] !== next.metadata.annotations?.[REFRESH_REQUESTED_AT]
+  );
+}
+
+function describe(error: unknown): Record<string, unknown> {
+  if (error instanceof KubeError) return { code: error.code, reason: error.reason, detail: error.message };
+  // A defect of ours: its name and place, never its message, which may quote a value.
+  if (!(error instanceof Error)) return { reason: 'Unknown' };
+  return { reason: error.name, at: error.stack?.split('\n').slice(1, 4).join(' ').trim() };
+}

@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { parseDuration } from './api/duration.ts';
+import { DNS_LABEL } from './api/schema.ts';
+import { parseBindAddress } from './observe/bind-address.ts';
+
+/** Every flag: what `--help` and the docs say of it, and how its text is read. */
+
+export interface Setting<T = unknown> {
+  /** Without dashes. */
+  readonly flag: string;
+  /** The first that is set and not empty counts; a flag wins over all. */
+  readonly env: readonly string[];
+  /** What stands for the value in the help; absent for a flag that may stand alone. */
+  readonly placeholder?: string;
+  /** As text, as if given. */
+  readonly default: string;
+  readonly help: string;
+  /** Completes "expects …". */
+  readonly expects: string;
+  readonly schema: z.ZodType<T, string>;
+}
+
+/** @param read undefined when the text doesn't fit. */
+function reading<T>(read: (text: string) => T | undefined): z.ZodType<T, string> {
+  return z.string().transform((text, context) => {
+    const value = read(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: 'unexpected' });
+    return z.NEVER;
+  });
+}
+
+const namespace = (text: string): boolean => text.length <= 63 && new RegExp(DNS_LABEL).test(text);
+
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map(item => item.trim())
+    .filter(item => item !== '');
+}
+
+const setting = <T>(own: Setting<T>): Setting<T> => own;
+/** The variable follows from the flag. */
+const own = <T>(flag: string, rest: Omit<Setting<T>, 'flag' | 'env'>): Setting<T> => ({
+  flag,
+  env: [`TOKENSYNC_${flag.toUpperCase().replaceAll('-', '_')}`],
+  ...rest,
+});
+
+const duration = (
+  flag: string,
+  { min, max, ...rest }: { min: string; max: string; default: string; help: string },
+): Setting<number> => {
+  const [least = 0, most = 0] = [parseDuration(min), parseDuration(max)];
+  return own(flag, {
+    ...rest,
+    placeholder: 'DURATION',
+    expects: `a duration from ${min} to ${max}, such as ${rest.default}`,
+    schema: reading(text => {
+      const ms = parseDuration(text);
+      return ms !== undefined && ms >= least && ms <= most ? ms : undefined;
+    }),
+  });
+};
+
+const oneOf = <const T extends string>(
+  flag: string,
+  values: readonly T[],
+  rest: { default: T; help: string },
+): Setting<T> =>
+  own(flag, {
+    ...rest,
+    placeholder: values.join('|'),
+    expects: `one of ${values.join(', ')}`,
+    schema: reading(text => values.find(value => value === text)),
+  });
+
+const bindAddress = (flag: string, rest: { default: string; help: string }) =>
+  own(flag, {
+    ...rest,
+    placeholder: 'ADDRESS',
+    expects: 'host:port, :port, or 0 for none, such as :8080, 127.0.0.1:8080 or [::1]:8080',
+    schema: reading(parseBindAddress),
+  });
+
+export const SETTINGS = {
+  kubeconfig: setting({
+    flag: 'kubeconfig',
+    env: ['KUBECONFIG'],
+    placeholder: 'FILE',
+    default: '',
+    help: 'Cluster to work for. Without it, and in a pod, the pod’s own cluster; otherwise ~/.kube/config.',
+    expects: 'a path',
+    schema: z.string(),
+  }),
+  watchNamespaces: setting<readonly string[]>({
+    flag: 'watch-namespaces',
+    env: ['WATCH_NAMESPACES'],
+    placeholder: 'NAME,…',
+    default: '',
+    help: 'Namespaces to serve, separated by commas. Default: all.',
+    expects: 'names of namespaces, separated by commas',
+    schema: reading(text => {
+      const names = list(text);
+      return names.every(namespace) ? Object.freeze([...new Set(names)]) : undefined;
+    }),
+  }),
+  operatorNamespace: setting<string>({
+    flag: 'operator-namespace',
+    env: ['OPERATOR_NAMESPACE', 'POD_NAMESPACE'],
+    placeholder: 'NAME',
+    default: '',
+    help: 'Namespace of the operator’s own Secret and Leases. Default: the pod’s, or the kubeconfig context’s.',
+    expects: 'the name of a namespace',
+    schema: reading(text => (text === '' || namespace(text) ? text : undefined)),
+  }),
+  metricsBindAddress: bindAddress('metrics-bind-address', {
+    default: ':8080',
+    help: 'Where /metrics is served; 0 for nowhere.',
+  }),
+  healthProbeBindAddress: bindAddress('health-probe-bind-address', {
+    default: ':8081',
+    help: 'Where /healthz and /readyz are served; 0 for nowhere.',
+  }),
+  maxConcurrentReconciles: own('max-concurrent-reconciles', {
+    placeholder: 'NUMBER',
+    default: '32',
+    help: 'Credentials worked on at once.',
+    expects: 'a whole number from 1 to 1024',
+    schema: reading(text => {
+      const number = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0;
+      return number >= 1 && number <= 1024 ? number : undefined;
+    }),
+  }),
+  propagationMarginMs: duration('propagation-margin', {
+    min: '0s',
+    max: '1h',
+    default: '95s',
+    help: 'How long a changed Secret may take to reach a pod that mounts it: the old token outlives the new one’s writing by this.',
+  }),
+  rejectionDelaysMs: own<readonly number[]>('rejection-delays', {
+    placeholder: 'DURATION,…',
+    default: '1m,10m',
+    help: 'Waits between the first refused logins of inputs that never worked; the last one repeats. Shorten it only for a demo: it guards accounts from being locked.',
+    expects: 'one to nine durations of 100ms to 24h, separated by commas, such as 1m,10m',
+    schema: reading(text => {
+      const delays = text.split(',').map(item => parseDuration(item.trim()) ?? 0);
+      const fit = delays.length <= 9 && delays.every(ms => ms >= 100 && ms <= 86_400_000);
+      return fit ? Object.freeze(delays) : undefined;
+    }),
+  }),
+  logLevel: oneOf('log-level', ['debug', 'info', 'warn', 'error'], {
+    default: 'info',
+    help: 'The least severe lines that are logged.',
+  }),
+  logFormat: oneOf('log-format', ['json', 'text'], {
+    default: 'json',
+    help: 'One JSON object a line, or text for people.',
+  }),
+  credentialMetrics: own('credential-metrics', {
+    default: 'true',
+    help: 'Series for each credential in /metrics. false where there are tens of thousands.',
+    expects: 'true or false',
+    schema: reading(text => (text === 'true' ? true : text === 'false' ? false : undefined)),
+  }),
+  shutdownTimeoutMs: duration('shutdown-timeout', {
+    min: '1s',
+    max: '10m',
+    default: '25s',
+    help: 'How long what is under way may take to end after SIGTERM.',
+  }),
+};
+
+export type Values = { readonly [K in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[K]['schema']> };

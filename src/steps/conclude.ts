@@ -1,0 +1,222 @@
+import type { CredentialStatus } from '../api/credential.ts';
+import { CREDENTIAL_KIND } from '../api/names.ts';
+import { CONDITION, type Reason } from '../api/reasons.ts';
+import { type Observation, readiness, type Verdict } from '../decide/decide.ts';
+import type { LoginRecord } from '../decide/login-limit.ts';
+import { renewal } from '../decide/renewal.ts';
+import {
+  conclude,
+  conditionOf,
+  type Failures,
+  failuresOf,
+  loginRecord,
+  sameStatus,
+  statusPatch,
+} from '../decide/status.ts';
+import { type Held, isLive } from '../held.ts';
+import { isConflict, isNotFound } from '../kube/kube-error.ts';
+import { CredentialAnswer, credentialPath } from '../kube/objects.ts';
+import { METADATA_ONLY, SecretMeta } from '../kube/secret.ts';
+import type { Context } from './context.ts';
+import type { Observed } from './observe.ts';
+
+/** What a pass through reconcile brought, for the one place that status is made from. */
+export interface Facts {
+  /** What the target holds now. */
+  readonly held: Held | undefined;
+  readonly data: Observation['data'];
+  /** What to say of the last attempt; absent: as it was. */
+  readonly refreshed?: Verdict | undefined;
+  /** Why only a person can help; shown while no token lives. */
+  readonly stopped?: Verdict | undefined;
+  readonly login?: LoginRecord | undefined;
+  /** `none` ends the run of failures; absent: as it was. */
+  readonly failures?: Failures | 'none' | undefined;
+  readonly secretName?: string | undefined;
+  /** A login that was asked for by annotation is on its way, or done. */
+  readonly requestHandled?: boolean;
+}
+
+export interface Concluded {
+  readonly status: CredentialStatus;
+  readonly ready: Verdict;
+  readonly renewAt: number | undefined;
+}
+
+/** Status, for success and failure alike: from what was found and what came of it. Pure but for the time. */
+export function statusOf(observed: Observed, facts: Facts, context: Context): Concluded {
+  const { credential, spec, previous, observation, blocker, requests, policy, identity } = observed;
+  const now = context.serverTime.now();
+  const { held } = facts;
+  const next = held === undefined ? undefined : renewal(held, policy, identity.uid);
+  const fresh = held !== undefined && held.issuedAt !== observation.held?.issuedAt;
+  const lastRefreshed = facts.refreshed ?? lastAttempt(previous);
+  const why = blocker ?? facts.stopped ?? (lastRefreshed?.status === 'False' ? lastRefreshed : undefined);
+  const ready = readiness(
+    {
+      held,
+      now,
+      account: fresh ? 'same' : observation.account,
+      inputs: fresh ? 'same' : observation.inputs,
+      data: facts.data,
+      renewal: next,
+    },
+    fresh || observed.sourceSame,
+    spec.suspend,
+    why ?? (spec.suspend ? suspended() : undefined),
+  );
+  const stalled = ready.status === 'False' && blocker === undefined ? facts.stopped : undefined;
+  const failures = facts.failures === 'none' ? undefined : (facts.failures ?? failuresOf(previous));
+  const status = conclude(previous, {
+    generation: credential.metadata.generation,
+    now,
+    ready,
+    refreshed: blocker === undefined ? lastRefreshed : { ...blocker, status: 'False' },
+    stalled: stalled === undefined ? undefined : { ...stalled, status: 'True' },
+    held,
+    secretName: facts.secretName ?? previous?.token?.secretName ?? observed.target.name,
+    renewAt: next?.at,
+    login: facts.login ?? loginRecord(previous),
+    failures,
+    handledRefresh:
+      facts.requestHandled === true
+        ? (requests.own ?? previous?.lastHandledRefreshAt)
+        : previous?.lastHandledRefreshAt,
+    handledProviderRefresh:
+      facts.requestHandled === true
+        ? (requests.provider ?? previous?.lastHandledProviderRefreshAt)
+        : previous?.lastHandledProviderRefreshAt,
+  });
+  return { status, ready, renewAt: next?.at };
+}
+
+function suspended(): Verdict {
+  return {
+    status: 'False',
+    reason: 'Suspended',
+    message: 'spec.suspend is true: nothing is sent to the provider.',
+  };
+}
+
+function lastAttempt(previous: CredentialStatus | undefined): Verdict | undefined {
+  const last = conditionOf(previous, CONDITION.refreshed);
+  if (last === undefined || last.status === 'Unknown') return undefined;
+  return { status: last.status, reason: last.reason as Reason, message: last.message };
+}
+
+const CONFLICTS_MOST = 5;
+
+/**
+ * Writes a status where it differs. A conflict is no reason to lose it: what was counted must stay counted.
+ * @returns false when the credential is gone. @throws KubeError; the status is then kept in memory and counts all the same.
+ */
+export async function writeStatus(
+  observed: Observed,
+  status: CredentialStatus,
+  context: Context,
+): Promise<boolean> {
+  const { key, identity, memory } = observed;
+  const path = credentialPath(identity.namespace, identity.name);
+  memory.unwrittenStatus = status;
+  for (let conflicts = 0; conflicts < CONFLICTS_MOST; conflicts += 1) {
+    const latest = context.credentials.get(key);
+    if (latest === undefined || latest.metadata.uid !== identity.uid) return false;
+    if (sameStatus(latest.status, status)) {
+      delete memory.unwrittenStatus;
+      return true;
+    }
+    const { uid, resourceVersion } = latest.metadata;
+    const body = { metadata: { uid, resourceVersion }, status: statusPatch(latest.status, status) };
+    try {
+      const written = await context.client.mergePatch(`${path}/status`, body, SecretMeta, {
+        accept: METADATA_ONLY,
+      });
+      delete memory.unwrittenStatus;
+      context.credentials.set({
+        ...latest,
+        metadata: { ...latest.metadata, resourceVersion: written.metadata.resourceVersion },
+        status,
+      });
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      if (!isConflict(error)) throw error;
+    }
+    try {
+      const now = await context.client.get(path, CredentialAnswer);
+      if (now.metadata.uid !== uid) return false;
+      context.credentials.set(now);
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+  throw new Error('the status changes faster than it can be written');
+}
+
+/** What the world sees besides status: gauges, and an event where something changed. */
+export function announce(
+  observed: Observed,
+  concluded: Concluded,
+  held: Held | undefined,
+  context: Context,
+): void {
+  const { identity, credential, previous, spec, plan, key } = observed;
+  const { status, ready } = concluded;
+  context.metrics.setCredential(identity.namespace, identity.name, spec.providerRef.name, {
+    ready: ready.status === 'True',
+    rejections: status.login?.tries ?? 0,
+    ...(held?.expiresAt === undefined ? {} : { expiresAt: held.expiresAt }),
+    ...(concluded.renewAt === undefined ? {} : { renewAt: concluded.renewAt }),
+    ...(held === undefined ? {} : { lastSuccess: held.issuedAt }),
+  });
+  if (plan !== undefined) {
+    const period =
+      held === undefined || concluded.renewAt === undefined ? undefined : concluded.renewAt - held.issuedAt;
+    context.demand.set(key, plan.account.provider.name, plan.account.origin, period);
+    context.demandChanged(plan.account.provider.name);
+  }
+  const regarding = {
+    kind: CREDENTIAL_KIND,
+    ...identity,
+    resourceVersion: credential.metadata.resourceVersion,
+  };
+  for (const type of [CONDITION.ready, CONDITION.refreshed, CONDITION.stalled]) {
+    const before = conditionOf(previous, type);
+    const after = conditionOf(status, type);
+    if (after === undefined || (before?.status === after.status && before.reason === after.reason)) continue;
+    // A first success says itself once, by Ready.
+    if (type === CONDITION.refreshed && (after.status === 'True' || after.reason === ready.reason)) continue;
+    if (
+      type === CONDITION.ready &&
+      after.status === 'False' &&
+      conditionOf(status, CONDITION.stalled)?.reason === after.reason
+    )
+      continue;
+    context.events.record(regarding, {
+      type: type !== CONDITION.stalled && after.status === 'True' ? 'Normal' : 'Warning',
+      reason: after.reason as Reason,
+      action: type === CONDITION.ready ? 'Reconcile' : 'Refresh',
+      note: after.message,
+    });
+  }
+}
+
+/** Milliseconds from now to the next look that no event brings: renewal, retry, expiry. */
+export function nextLook(
+  concluded: Concluded,
+  held: Held | undefined,
+  until: number | undefined,
+  context: Context,
+): number | undefined {
+  const now = context.serverTime.now();
+  const times: number[] = [];
+  if (until !== undefined) times.push(until);
+  if (held !== undefined && isLive(held, now)) {
+    if (held.expiresAt !== undefined) times.push(held.expiresAt);
+    if (concluded.renewAt !== undefined && concluded.renewAt > now) times.push(concluded.renewAt);
+  }
+  const next = Math.min(...times);
+  // Both clocks may be off by a millisecond; a look too early would find nothing to do.
+  return Number.isFinite(next) ? Math.max(0, next - now) + 1 : undefined;
+}

@@ -1,0 +1,60 @@
+import type { CredentialObject } from '../kube/objects.ts';
+import type { Demand } from '../decide/demand.ts';
+import type { Digester } from '../decide/digest.ts';
+import type { OriginHealth } from '../decide/origin-health.ts';
+import type { Refusals } from '../decide/refusals.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { EventRecorder } from '../kube/events.ts';
+import type { SecretMeta } from '../kube/secret.ts';
+import type { ServerTime } from '../kube/server-time.ts';
+import type { Store } from '../kube/store.ts';
+import type { Clock, Random } from '../loop/clock.ts';
+import type { Log } from '../loop/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Gate } from '../provider/gate.ts';
+import type { Engine, Transport } from '../provider/types.ts';
+import type { Providers } from '../providers.ts';
+import type { Memory } from './memory.ts';
+
+/** Everything that a reconcile stands on, passed in. */
+export interface Context {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly serverTime: ServerTime;
+  readonly client: KubeClient;
+  readonly credentials: Store<CredentialObject>;
+  readonly secrets: Store<SecretMeta>;
+  readonly providers: Providers;
+  readonly engine: Engine;
+  readonly transport: Transport;
+  readonly gate: Gate;
+  readonly health: OriginHealth;
+  readonly digester: Digester;
+  /** Keyed anew by each process, and not bound to a credential: tells that two would send the same. */
+  readonly processDigester: Digester;
+  readonly refusals: Refusals;
+  readonly memories: Map<string, Memory>;
+  readonly metrics: Metrics;
+  readonly events: EventRecorder;
+  readonly log: Log;
+  /** Labels of a namespace; where namespaces are not watched, its name alone (`kubernetes.io/metadata.name`). */
+  readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
+  /** Whether this replica may act on the key for the next `ms`: the seam for leases and shards. */
+  readonly owns: (key: string, ms: number) => boolean;
+  /** Aborts what is under way when draining takes too long. */
+  readonly abandon: AbortSignal;
+  readonly demand: Demand;
+  /** A definition's Saturated condition may have changed. */
+  readonly demandChanged: (provider: string) => void;
+  /** Nothing new may be sent; what was answered is still written. */
+  readonly draining: () => boolean;
+}
+
+export interface Settings {
+  readonly operatorNamespace: string;
+  /** How long the old token must outlive the new one's writing, ms. */
+  readonly propagationMarginMs: number;
+  /** Waits between refused logins of inputs that never worked, ms. */
+  readonly rejectionDelaysMs: readonly number[];
+}

@@ -1,0 +1,43 @@
+import type { CredentialStatus } from '../api/credential.ts';
+import type { Result, Inputs } from '../provider/types.ts';
+import type { Held, Token } from '../held.ts';
+import type { Session } from '../kube/session.ts';
+
+/**
+ * What is remembered of one credential between two looks, and may be lost at any time: everything that must outlive
+ * the process stands in the Secret, the session or the status. Keyed by namespace and name, and bound to the UID, so that
+ * nothing of one credential can ever serve another.
+ */
+export interface Memory {
+  readonly uid: string;
+  /** The inputs, as read from that version of the source Secret. **Secret.** */
+  source?: {
+    readonly name: string;
+    readonly keys: string;
+    readonly version: string;
+    readonly inputs: Result<Inputs>;
+  };
+  /** What was found when that version of the target was read (or written). */
+  target?: { readonly name: string; readonly version: string; readonly intact: boolean };
+  /** The last token seen or obtained, for repair without a login; newer than the Secret's: not published yet. **Secret.** */
+  token?: { readonly held: Held; readonly token: Token };
+  /** As read from, or written at, that version. **Secret.** */
+  session?: { readonly version: string; readonly content: Session | undefined };
+  /** An answer with a refresh token whose saving failed: it goes on. **Secret.** */
+  unsavedSession?: Session;
+  /** The sequence of a session whose refresh token was refused: it is not sent again. */
+  deadSession?: number;
+  refreshFailures: number;
+  /** Failures of one kind in a row, for backoff. */
+  run?: { readonly reason: string; readonly count: number };
+  /** Repairs of an edited Secret. */
+  repairs: { count: number; lastAt: number };
+  /** Writes of the target that were refused in a row. */
+  blocked: { count: number; retryAt: number } | undefined;
+  /** A status that is true but could not be written yet. */
+  unwrittenStatus?: CredentialStatus;
+}
+
+export function newMemory(uid: string): Memory {
+  return { uid, refreshFailures: 0, repairs: { count: 0, lastAt: 0 }, blocked: undefined };
+}

@@ -1,0 +1,328 @@
+import type { Verdict } from '../decide/decide.ts';
+import type { Held, Token } from '../held.ts';
+import { isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
+import { METADATA_ONLY, Secret, SecretMeta, secretPath } from '../kube/secret.ts';
+import { desiredSession, emptySession, parseSession, type Session, sessionName } from '../kube/session.ts';
+import { dataHash, desiredSecret, heldOf, ownerOf, type Precondition, rfc3339 } from '../kube/target.ts';
+import { sleep } from '../loop/clock.ts';
+import type { Context } from './context.ts';
+import type { Observed } from './observe.ts';
+import type { Plan } from './plan.ts';
+import { readSession } from './session.ts';
+
+/** Writing the two Secrets. What was decided on is the precondition of each write; a stranger's is never touched. */
+
+export type Written =
+  | { readonly ok: true; readonly held: Held }
+  /** `later`: the API server did not take it now, the answer stays in memory and its write is tried again. */
+  | { readonly ok: false; readonly verdict: Verdict; readonly later: boolean };
+
+const CONFLICTS_MOST = 5;
+const WRITE_TRIES = 3;
+/** While draining nothing will try again after us. */
+const WRITE_TRIES_DRAINING = 20;
+
+/** Puts a token into the target Secret. Retries what may pass; on a conflict reads again, and gives way to a newer token. */
+export async function publishToken(
+  observed: Observed,
+  plan: Plan,
+  held: Held,
+  token: Token,
+  context: Context,
+): Promise<Written> {
+  const { identity, memory, target } = observed;
+  const rendered = render(observed, plan, held, token, context);
+  if (!rendered.ok) return rendered;
+  let precondition: Precondition =
+    target.metadata === undefined
+      ? 'absent'
+      : { uid: target.metadata.uid, resourceVersion: target.metadata.resourceVersion };
+  const hash = dataHash(held, rendered.data, value => context.digester.of(identity.uid, value));
+  for (let conflicts = 0; conflicts < CONFLICTS_MOST; conflicts += 1) {
+    const body = desiredSecret(
+      {
+        credential: identity,
+        name: target.name,
+        shape: plan.shape,
+        held,
+        data: rendered.data,
+        dataHash: hash,
+      },
+      precondition,
+    );
+    try {
+      const written = await persistently(context, () =>
+        applySecret(context, identity.namespace, target.name, body),
+      );
+      memory.target = { name: target.name, version: written.metadata.resourceVersion, intact: true };
+      memory.blocked = undefined;
+      context.secrets.set(written);
+      return { ok: true, held };
+    } catch (error) {
+      if (!isConflict(error) && !isNotFound(error)) return refusedWrite(error, target.name);
+    }
+    const now = await current(context, identity.namespace, target.name);
+    if (now === undefined) {
+      precondition = 'absent';
+      continue;
+    }
+    if (ownerOf(now.metadata, identity) === 'foreign') return conflict(target.name);
+    const other = heldOf(now.metadata);
+    if (other !== undefined && other.account === held.account && other.issuedAt > held.issuedAt) {
+      delete memory.token;
+      return { ok: true, held: other };
+    }
+    precondition = { uid: now.metadata.uid, resourceVersion: now.metadata.resourceVersion };
+  }
+  return {
+    ok: false,
+    later: true,
+    verdict: blocked(`Secret ${target.name} changes faster than it can be written.`),
+  };
+}
+
+/** Whether the target could be written, where it was not written before: told by a dry run, before anything is sent. */
+export async function rehearse(
+  observed: Observed,
+  plan: Plan,
+  context: Context,
+): Promise<Verdict | undefined> {
+  const { identity, target, memory } = observed;
+  if (target.owner === 'ours' || target.owner === 'adoptable') return undefined;
+  const held: Held = {
+    account: plan.accountDigest,
+    inputs: plan.login?.inputsDigest ?? '',
+    source: plan.source,
+    issuedAt: context.serverTime.now(),
+    expiresAt: context.serverTime.now(),
+    grant: 'Login',
+    grants: 1,
+    sessionSequence: 0,
+  };
+  const outputs = Object.fromEntries(plan.account.flow.outputs.map(name => [name, 'x']));
+  const rendered = render(observed, plan, held, { token: 'x', tokenType: 'x', outputs }, context);
+  if (!rendered.ok) return rendered.verdict;
+  const body = desiredSecret(
+    {
+      credential: identity,
+      name: target.name,
+      shape: plan.shape,
+      held,
+      data: rendered.data,
+      dataHash: dataHash(held, rendered.data, value => context.digester.of(identity.uid, value)),
+    },
+    'absent',
+  );
+  try {
+    await applySecret(context, identity.namespace, target.name, body, true);
+    return undefined;
+  } catch (error) {
+    if (isRetriable(error)) throw error;
+    if (isConflict(error)) {
+      // Made a moment ago, and not seen by the watch yet.
+      const now = await current(context, identity.namespace, target.name);
+      if (now !== undefined && ownerOf(now.metadata, identity) !== 'foreign') return undefined;
+      delete memory.target;
+      return conflict(target.name).verdict;
+    }
+    return refusedWrite(error, target.name).verdict;
+  }
+}
+
+/** The session exists and is ours; without that no refresh token could be kept. @throws KubeError when it may pass. */
+export async function ensureSession(observed: Observed, context: Context): Promise<Verdict | undefined> {
+  const { identity, memory } = observed;
+  const name = sessionName(identity.name);
+  await readSession(identity, memory, context);
+  const meta = context.secrets.get(`${identity.namespace}/${name}`)?.metadata;
+  if (
+    meta !== undefined &&
+    ownerOf(meta, identity) === 'ours' &&
+    memory.session?.content?.uid === identity.uid
+  )
+    return undefined;
+  if (meta !== undefined && ownerOf(meta, identity) === 'foreign') return conflict(name).verdict;
+  try {
+    await writeSession(observed, emptySession(identity.uid), context);
+    return undefined;
+  } catch (error) {
+    if (isRetriable(error)) throw error;
+    if (isConflict(error)) {
+      const now = await current(context, identity.namespace, name);
+      if (now !== undefined && ownerOf(now.metadata, identity) === 'foreign') return conflict(name).verdict;
+      // Ours, and newer than the watch: look again.
+      throw error;
+    }
+    return refusedWrite(error, name).verdict;
+  }
+}
+
+/** How long the saving of a session may hold up the publishing of its token. */
+export const SESSION_PATIENCE_MS = 5000;
+
+/** Saves an answer before it is published. @returns what to say when it could not be saved in time; saving then goes on. */
+export async function saveSession(
+  observed: Observed,
+  session: Session,
+  context: Context,
+): Promise<Verdict | undefined> {
+  const { memory } = observed;
+  memory.unsavedSession = session;
+  const until = context.clock.monotonic() + SESSION_PATIENCE_MS;
+  for (let wait = 250; ; wait *= 2) {
+    try {
+      await writeSession(observed, session, context);
+      return undefined;
+    } catch (error) {
+      if (isConflict(error) || isNotFound(error)) await settleSession(observed, session, context);
+      if (memory.unsavedSession === undefined) return undefined;
+      const left = until - context.clock.monotonic();
+      if (left <= 0 || !(isRetriable(error) || isConflict(error) || isNotFound(error))) {
+        return {
+          status: 'False',
+          reason: 'SessionNotSaved',
+          message: `The token was published, but its refresh token is not saved in Secret ${sessionName(observed.identity.name)} yet (${codeOf(error)}); saving goes on.`,
+        };
+      }
+      await sleep(context.clock, Math.min(wait, left));
+    }
+  }
+}
+
+/** After a conflict: what stands there is read; a stranger's ends the saving. */
+async function settleSession(observed: Observed, session: Session, context: Context): Promise<void> {
+  const { identity, memory } = observed;
+  const name = sessionName(identity.name);
+  const now = await current(context, identity.namespace, name).catch(() => undefined);
+  if (now === undefined) {
+    delete memory.session;
+    return;
+  }
+  const content = parseSession(now);
+  memory.session = { version: now.metadata.resourceVersion, content };
+  // Another replica saved a later answer: ours would bring back a dead refresh token.
+  if (content?.uid === identity.uid && content.sequence > session.sequence) delete memory.unsavedSession;
+}
+
+async function writeSession(observed: Observed, session: Session, context: Context): Promise<void> {
+  const { identity, memory } = observed;
+  const name = sessionName(identity.name);
+  const meta = context.secrets.get(`${identity.namespace}/${name}`)?.metadata;
+  if (meta !== undefined && ownerOf(meta, identity) === 'foreign') throw foreignSession();
+  const precondition: Precondition =
+    meta === undefined
+      ? 'absent'
+      : { uid: meta.uid, resourceVersion: memory.session?.version ?? meta.resourceVersion };
+  const written = await applySecret(
+    context,
+    identity.namespace,
+    name,
+    desiredSession(identity, session, precondition),
+  );
+  memory.session = { version: written.metadata.resourceVersion, content: session };
+  delete memory.unsavedSession;
+  context.secrets.set(written);
+}
+
+function foreignSession(): KubeError {
+  return new KubeError({ what: 'apply secrets', code: 403, reason: 'SecretConflict', sent: 'no' });
+}
+
+/** Removes a target that the spec no longer names, where it is ours and not to be retained. Absent is as good. */
+export async function removeFormer(observed: Observed, context: Context): Promise<void> {
+  const { former, identity, spec } = observed;
+  if (former?.metadata === undefined || former.owner !== 'ours' || spec.target.deletionPolicy === 'Retain')
+    return;
+  const { uid } = former.metadata;
+  try {
+    await context.client.remove(secretPath(identity.namespace, former.name), { uid });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}
+
+function render(
+  { spec }: Observed,
+  plan: Plan,
+  held: Held,
+  token: Token,
+  context: Context,
+): { ok: true; data: Record<string, string> } | { ok: false; verdict: Verdict; later: false } {
+  const expiresAt = held.expiresAt === undefined ? undefined : rfc3339(held.expiresAt);
+  const rendered = context.engine.render(plan.account, token, expiresAt, spec.target.data);
+  if (rendered.ok) return { ok: true, data: rendered.value };
+  return { ok: false, later: false, verdict: { status: 'False', ...rendered.problem } };
+}
+
+function applySecret(
+  context: Context,
+  namespace: string,
+  name: string,
+  body: unknown,
+  dryRun = false,
+): Promise<SecretMeta> {
+  return context.client.apply(secretPath(namespace, name), body, SecretMeta, {
+    secret: true,
+    accept: METADATA_ONLY,
+    dryRun,
+  });
+}
+
+/** Reads past the watch. */
+async function current(context: Context, namespace: string, name: string): Promise<Secret | undefined> {
+  try {
+    return await context.client.get(secretPath(namespace, name), Secret, { secret: true });
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Retries a write whose answer lives: its login is never repeated for it. */
+async function persistently<T>(context: Context, write: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await write();
+    } catch (error) {
+      const most = context.draining() ? WRITE_TRIES_DRAINING : WRITE_TRIES;
+      if (!isRetriable(error) || tried >= most) throw error;
+      const wait = error instanceof KubeError ? error.retryAfterMs : undefined;
+      await sleep(context.clock, Math.min(5000, wait ?? 200 * 2 ** Math.min(tried, 4)));
+    }
+  }
+}
+
+function refusedWrite(error: unknown, name: string): { ok: false; verdict: Verdict; later: boolean } {
+  if (!(error instanceof KubeError)) throw error;
+  const fields = error.fields.map(({ field }) => field).filter(field => field !== '');
+  const at = fields.length === 0 ? '' : ` at ${fields.join(', ')}`;
+  return {
+    ok: false,
+    later: isRetriable(error),
+    verdict: blocked(
+      `Secret ${name} cannot be written: ${codeOf(error)}${at}. Look for a quota, a policy or a permission.`,
+    ),
+  };
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof KubeError
+    ? `${error.code === 0 ? 'no answer' : error.code} ${error.reason}`
+    : 'unknown error';
+}
+
+function conflict(name: string): { ok: false; verdict: Verdict; later: false } {
+  return {
+    ok: false,
+    later: false,
+    verdict: {
+      status: 'False',
+      reason: 'SecretConflict',
+      message: `Secret ${name} belongs to someone else and is never touched: choose another name, or remove it.`,
+    },
+  };
+}
+
+function blocked(message: string): Verdict {
+  return { status: 'False', reason: 'PublishBlocked', message };
+}

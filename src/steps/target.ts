@@ -1,0 +1,106 @@
+import type { CredentialSpec } from '../api/credential.ts';
+import type { ObjectMeta } from '../api/meta.ts';
+import type { Held } from '../held.ts';
+import { isNotFound } from '../kube/kube-error.ts';
+import { decodeText, Secret, secretPath } from '../kube/secret.ts';
+import { dataIntact, hasShape, heldOf, type Owner, type OwnerIdentity, ownerOf } from '../kube/target.ts';
+import type { Context } from './context.ts';
+import type { Memory } from './memory.ts';
+import type { Plan } from './plan.ts';
+
+/** A Secret that holds, held or shall hold the token. */
+export interface Target {
+  readonly name: string;
+  readonly metadata: ObjectMeta | undefined;
+  readonly owner: Owner | undefined;
+  readonly held: Held | undefined;
+  readonly data: 'absent' | 'intact' | 'edited';
+  /** Its labels, annotations, templates, type and owner are as the spec says. */
+  readonly shaped: boolean;
+}
+
+export function targetName(identity: OwnerIdentity, spec: CredentialSpec): string {
+  return spec.target.name ?? identity.name;
+}
+
+/**
+ * Looks at a target. Its data are read only where the watch shows a version that we neither wrote nor read before.
+ * @throws KubeError when the API server cannot be asked.
+ */
+export async function readTarget(
+  identity: OwnerIdentity,
+  name: string,
+  plan: Plan | undefined,
+  memory: Memory,
+  context: Context,
+): Promise<Target> {
+  const metadata = context.secrets.get(`${identity.namespace}/${name}`)?.metadata;
+  if (metadata === undefined) return absent(name);
+  const owner = ownerOf(metadata, identity);
+  if (owner === 'foreign') return { name, metadata, owner, held: undefined, data: 'edited', shaped: false };
+  const known = memory.target;
+  if (known?.name === name && known.version === metadata.resourceVersion) {
+    return found(name, metadata, owner, known.intact, plan);
+  }
+  let secret: Secret;
+  try {
+    secret = await context.client.get(secretPath(identity.namespace, name), Secret, { secret: true });
+  } catch (error) {
+    if (isNotFound(error)) return absent(name);
+    throw error;
+  }
+  const values = decoded(secret);
+  const digest = (value: unknown): string => context.digester.of(identity.uid, value);
+  const intact = dataIntact(secret.metadata, values, digest, text => context.digester.comparable(text));
+  memory.target = { name, version: secret.metadata.resourceVersion, intact };
+  if (intact) recall(secret.metadata, values, plan, memory);
+  return found(name, secret.metadata, ownerOf(secret.metadata, identity), intact, plan);
+}
+
+function absent(name: string): Target {
+  return { name, metadata: undefined, owner: undefined, held: undefined, data: 'absent', shaped: false };
+}
+
+function found(
+  name: string,
+  metadata: ObjectMeta,
+  owner: Owner,
+  intact: boolean,
+  plan: Plan | undefined,
+): Target {
+  return {
+    name,
+    metadata,
+    owner,
+    held: owner === 'foreign' ? undefined : heldOf(metadata),
+    data: intact ? 'intact' : 'edited',
+    shaped: plan === undefined || hasShape(metadata, plan.shape, owner),
+  };
+}
+
+function decoded(secret: Secret): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(secret.data).map(([key, value]) => [key, decodeText(value)]));
+}
+
+/** The default keys hold all of an answer: after a restart a repair or a new template then needs no login. */
+function recall(
+  metadata: ObjectMeta,
+  values: Record<string, string | undefined>,
+  plan: Plan | undefined,
+  memory: Memory,
+): void {
+  const held = heldOf(metadata);
+  if (held === undefined || plan === undefined || memory.token !== undefined) return;
+  if (held.account !== plan.accountDigest || values.header_value === undefined || !values.token) return;
+  const outputs: Record<string, string> = {};
+  for (const name of plan.account.flow.outputs) {
+    const value = values[name];
+    if (value === undefined) return;
+    outputs[name] = value;
+  }
+  const tokenType = values.token_type;
+  memory.token = {
+    held,
+    token: { token: values.token, ...(tokenType === undefined ? {} : { tokenType }), outputs },
+  };
+}

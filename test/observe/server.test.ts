@@ -1,0 +1,130 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { request } from 'undici';
+import { type BindAddress, parseBindAddress } from '../../src/observe/bind-address.ts';
+import { type Check, ObserveServer, type ObserveServerOptions } from '../../src/observe/server.ts';
+
+const LOCAL: BindAddress = { host: '127.0.0.1', port: 0 };
+const OTHER: BindAddress = { host: 'localhost', port: 0 };
+
+const open: ObserveServer[] = [];
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close();
+});
+
+function server(more: Partial<ObserveServerOptions> = {}): ObserveServer {
+  const made = new ObserveServer({
+    metricsAddress: LOCAL,
+    probeAddress: OTHER,
+    metrics: { contentType: 'text/x', render: () => Promise.resolve('up 1\n') },
+    healthy: {},
+    ready: {},
+    ...more,
+  });
+  open.push(made);
+  return made;
+}
+
+async function get(address: string | undefined, path: string, method: 'GET' | 'HEAD' | 'POST' = 'GET') {
+  const { statusCode, headers, body } = await request(`http://${address}${path}`, { method, reset: true });
+  return { status: statusCode, type: headers['content-type'], allow: headers.allow, body: await body.text() };
+}
+
+test('metrics and probes at addresses of their own', async () => {
+  const { metrics, probes } = await server().listen();
+  expect(metrics).toMatch(/^127\.0\.0\.1:[1-9]/);
+  expect(probes).toMatch(/^localhost:[1-9]/);
+  expect(await get(metrics, '/metrics?x=y')).toMatchObject({ status: 200, type: 'text/x', body: 'up 1\n' });
+  expect(await get(probes, '/healthz')).toMatchObject({ status: 200, body: 'ok\n' });
+  expect((await get(metrics, '/healthz')).status).toBe(404);
+  expect((await get(probes, '/metrics')).status).toBe(404);
+});
+
+test('one server where both addresses are the same', async () => {
+  const { metrics, probes } = await server({ probeAddress: { ...LOCAL } }).listen();
+  expect(metrics).toBe(probes);
+  for (const path of ['/metrics', '/healthz', '/readyz']) expect((await get(metrics, path)).status).toBe(200);
+});
+
+test('what is off is not served', async () => {
+  expect(await server({ metricsAddress: 'off', probeAddress: 'off' }).listen()).toEqual({});
+  const { metrics, probes } = await server({ metricsAddress: 'off' }).listen();
+  expect(metrics).toBeUndefined();
+  expect((await get(probes, '/readyz')).status).toBe(200);
+});
+
+test('anything else is 404, another method 405', async () => {
+  const { metrics, probes } = await server().listen();
+  for (const path of ['/', '/constructor', '/metrics/', '//metrics'])
+    expect((await get(metrics, path)).status).toBe(404);
+  expect(await get(metrics, '/metrics', 'POST')).toMatchObject({ status: 405, allow: 'GET, HEAD' });
+  expect(await get(probes, '/readyz', 'HEAD')).toMatchObject({ status: 200, body: '' });
+});
+
+test('a failing check is named with its reason', async () => {
+  let synced = false;
+  const ready: Record<string, Check> = {
+    synced: () => (synced ? undefined : 'the first list is not there yet'),
+    other: () => undefined,
+    broken: () => {
+      throw new Error('canary');
+    },
+  };
+  const { probes } = await server({ ready }).listen();
+  expect(await get(probes, '/readyz')).toMatchObject({
+    status: 503,
+    body: '[-]synced failed: the first list is not there yet\n[+]other ok\n[-]broken failed: the check itself failed\n',
+  });
+  synced = true;
+  delete ready.broken;
+  expect(await get(probes, '/readyz')).toMatchObject({ status: 200, body: '[+]synced ok\n[+]other ok\n' });
+  expect((await get(probes, '/healthz')).status).toBe(200);
+});
+
+test('metrics that cannot be rendered are a 500 without details', async () => {
+  const render = () => Promise.reject(new Error('canary'));
+  const { metrics } = await server({ metrics: { contentType: 'text/x', render } }).listen();
+  expect(await get(metrics, '/metrics')).toMatchObject({ status: 500, body: 'failed\n' });
+});
+
+test('an address that is taken is told with its flag, and nothing is left listening', async () => {
+  const { metrics = '' } = await server().listen();
+  const taken: BindAddress = { host: '127.0.0.1', port: Number(metrics.split(':')[1]) };
+  const second = server({ probeAddress: taken });
+  await expect(second.listen()).rejects.toThrow(
+    `cannot listen on ${metrics} (EADDRINUSE): choose another --health-probe-bind-address`,
+  );
+  await open[0]?.close();
+  const third = server({ metricsAddress: taken });
+  expect((await third.listen()).metrics).toBe(metrics);
+});
+
+test('close ends a connection that is kept open', async () => {
+  const one = server();
+  const { metrics } = await one.listen();
+  const kept = await request(`http://${metrics}/metrics`);
+  await kept.body.dump();
+  await one.close();
+  await one.close();
+  await expect(request(`http://${metrics}/metrics`)).rejects.toThrow();
+});
+
+describe('bind addresses', () => {
+  test.each<[string, ReturnType<typeof parseBindAddress>]>([
+    [':8080', { port: 8080 }],
+    ['0.0.0.0:8080', { host: '0.0.0.0', port: 8080 }],
+    ['127.0.0.1:0', { host: '127.0.0.1', port: 0 }],
+    ['localhost:1', { host: 'localhost', port: 1 }],
+    ['[::1]:8081', { host: '::1', port: 8081 }],
+    ['[::]:8081', { host: '::', port: 8081 }],
+    ['0', 'off'],
+    ['', undefined],
+    ['8080', undefined],
+    [':', undefined],
+    [':65536', undefined],
+    [':-1', undefined],
+    ['::1:8080', undefined],
+    ['[localhost]:8080', undefined],
+    ['example.test:8080', undefined],
+    ['[]:8080', undefined],
+  ])('%j', (text, address) => expect(parseBindAddress(text)).toEqual(address));
+});
