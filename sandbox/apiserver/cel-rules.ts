@@ -1,6 +1,6 @@
 import { Environment } from '@marcbachmann/cel-js';
 import type { Cause } from './errors.ts';
-import { isObject, type Json } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 import { childSchema, itemKey, type Rule, type Schema } from './schema.ts';
 
 /** `x-kubernetes-validations`. A rule of an unchanged value is not evaluated again: it held when that value was written. */
@@ -29,8 +29,16 @@ export function compileRules(schema: Schema): RuleCheck {
     return any;
   };
   holdsRules(schema, '');
+  const readsStatus = (schema['x-kubernetes-validations'] ?? []).some(({ rule }) => /\bstatus\b/.test(rule));
   return (value, old, path) => {
     const causes: Cause[] = [];
+    // The hot path: with the same spec (and name) the rules of the whole object say what they said before.
+    const sameSpec = isObject(value) && isObject(old) && value.spec !== undefined && value.spec === old.spec;
+    const { status } = schema.properties ?? {};
+    if (sameSpec && !readsStatus && status !== undefined) {
+      if (value.status !== undefined) walk(compiled, status, value.status, old.status, 'status', causes);
+      return causes;
+    }
     walk(compiled, schema, value, old, path, causes);
     return causes;
   };
@@ -51,7 +59,7 @@ function compileRule(source: Rule, path: string): CompiledRule {
       holds: environment.parse(source.rule),
       message:
         source.messageExpression === undefined ? undefined : environment.parse(source.messageExpression),
-      transition: /\boldSelf\b/.test(source.rule) && source.optionalOldSelf !== true,
+      transition: /\boldSelf\b/.test(source.rule),
     };
   } catch (error) {
     throw new Error(`${path}: rule ${JSON.stringify(source.rule)}: compilation failed: ${String(error)}`);
@@ -59,7 +67,7 @@ function compileRule(source: Rule, path: string): CompiledRule {
 }
 
 function walk(
-  compiled: ReadonlyMap<Schema, readonly CompiledRule[]>,
+  compiled: Compiled,
   schema: Schema,
   value: Json,
   old: Json | undefined,
@@ -72,24 +80,46 @@ function walk(
     const broken = evaluate(rule, schema, value, old);
     if (broken !== undefined) causes.push(toCause(rule.source, broken, path));
   }
-  if (Array.isArray(value)) {
-    const { items } = schema;
-    if (items === undefined) return;
-    const before = new Map<string | undefined, Json>();
-    if (Array.isArray(old)) for (const item of old) before.set(itemKey(schema, item), item);
-    value.forEach((item, index) => {
-      const key = itemKey(schema, item);
-      const previous = key === undefined ? undefined : before.get(key);
-      walk(compiled, items, item, previous, `${path}[${index}]`, causes);
-    });
-  } else if (isObject(value)) {
-    for (const [key, item] of Object.entries(value)) {
-      const child = childSchema(schema, key);
-      if (child === undefined || item === undefined) continue;
-      const declared = schema.properties !== undefined && Object.hasOwn(schema.properties, key);
-      const at = declared ? (path === '' ? key : `${path}.${key}`) : `${path}[${key}]`;
-      walk(compiled, child, item, isObject(old) ? old[key] : undefined, at, causes);
-    }
+  if (Array.isArray(value)) walkItems(compiled, schema, value, old, path, causes);
+  else if (isObject(value)) walkMembers(compiled, schema, value, old, path, causes);
+}
+
+type Compiled = ReadonlyMap<Schema, readonly CompiledRule[]>;
+
+function walkItems(
+  compiled: Compiled,
+  schema: Schema,
+  value: Json[],
+  old: Json | undefined,
+  path: string,
+  causes: Cause[],
+): void {
+  const { items } = schema;
+  if (items === undefined) return;
+  const before = new Map<string | undefined, Json>();
+  if (Array.isArray(old)) for (const item of old) before.set(itemKey(schema, item), item);
+  value.forEach((item, index) => {
+    const key = itemKey(schema, item);
+    const previous = key === undefined ? undefined : before.get(key);
+    walk(compiled, items, item, previous, `${path}[${index}]`, causes);
+  });
+}
+
+function walkMembers(
+  compiled: Compiled,
+  schema: Schema,
+  value: JsonObject,
+  old: Json | undefined,
+  path: string,
+  causes: Cause[],
+): void {
+  for (const [key, item] of Object.entries(value)) {
+    const child = childSchema(schema, key);
+    if (child === undefined || item === undefined) continue;
+    const declared = schema.properties !== undefined && Object.hasOwn(schema.properties, key);
+    const step = path === '' ? key : `.${key}`;
+    const at = `${path}${declared ? step : `[${key}]`}`;
+    walk(compiled, child, item, isObject(old) ? old[key] : undefined, at, causes);
   }
 }
 
@@ -100,11 +130,11 @@ function evaluate(
   value: Json,
   old: Json | undefined,
 ): string | undefined {
-  if (rule.transition && old === undefined) return undefined;
+  if (rule.transition && old === undefined && rule.source.optionalOldSelf !== true) return undefined;
   const { source } = rule;
   const context = {
     self: toCel(value, schema),
-    oldSelf: old === undefined ? undefined : toCel(old, schema),
+    oldSelf: old === undefined || !rule.transition ? undefined : toCel(old, schema),
   };
   try {
     if (rule.holds(context) === true) return undefined;
@@ -128,6 +158,9 @@ function toCause(source: Rule, message: string, path: string): Cause {
   return { reason, message: `${PREFIX[reason]}: ${message}`, field: `${path}${source.fieldPath ?? ''}` };
 }
 
+/** What was converted once: trees are never changed in place, and each stands at one place of its schema. */
+const converted = new WeakMap<JsonObject, Record<string, unknown>>();
+
 /** JSON as CEL's types: what the schema calls an integer is an int there, not a double. */
 function toCel(value: Json | undefined, schema: Schema | undefined): unknown {
   if (typeof value === 'number') {
@@ -137,7 +170,17 @@ function toCel(value: Json | undefined, schema: Schema | undefined): unknown {
   if (typeof value === 'string') return schema?.format === 'date-time' ? new Date(value) : value;
   if (Array.isArray(value)) return value.map(item => toCel(item, schema?.items));
   if (!isObject(value)) return value;
+  const known = converted.get(value);
+  if (known !== undefined) return known;
   const result: Record<string, unknown> = {};
-  for (const key of Object.keys(value)) result[key] = toCel(value[key], childSchema(schema, key));
+  // As on the real server, a rule sees of the metadata only what names the object.
+  const keys = isMetadata(schema) ? ['name', 'generateName'] : Object.keys(value);
+  for (const key of keys) {
+    const item = value[key];
+    if (item !== undefined) result[key] = toCel(item, childSchema(schema, key));
+  }
+  converted.set(value, result);
   return result;
 }
+
+const isMetadata = (schema: Schema | undefined): boolean => schema?.properties?.managedFields !== undefined;

@@ -1,6 +1,6 @@
-import type { Column } from './kind.ts';
 import { type KubeObject, objectOr, textOr } from './json.ts';
 import { compilePath } from './jsonpath.ts';
+import type { Column } from './kind.ts';
 
 /** What the columns of a Table show. */
 

@@ -7,10 +7,11 @@ import type { Schema } from './schema.ts';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
+const GIT_VERSION = 'v1.36.0-sandbox';
 const VERSION: JsonObject = {
   major: '1',
   minor: '36',
-  gitVersion: 'v1.36.0-sandbox',
+  gitVersion: GIT_VERSION,
   gitCommit: '',
   gitTreeState: 'clean',
   buildDate: '1970-01-01T00:00:00Z',
@@ -127,7 +128,7 @@ function openApi(kinds: readonly Kind[]): JsonObject {
   }
   return {
     openapi: '3.0.0',
-    info: { title: 'Kubernetes', version: String(VERSION.gitVersion) },
+    info: { title: 'Kubernetes', version: GIT_VERSION },
     paths,
     components: { schemas },
   };

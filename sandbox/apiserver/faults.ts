@@ -16,7 +16,7 @@ export interface Call {
   readonly dryRun: boolean;
 }
 
-export interface Answered extends Call {
+export interface Answered extends Omit<Call, 'params'> {
   /** 0: no answer was given. */
   readonly status: number;
   /** The server's wall clock, milliseconds since 1970. */
@@ -74,7 +74,7 @@ export class Faults {
 
 /** The latest requests, and totals of all. */
 export class RequestLog {
-  private readonly limit = 20_000;
+  private readonly limit = 5_000;
   private kept: Answered[] = [];
   /** `verb resource[/subresource] status` to how often. */
   readonly totals = new Map<string, number>();
@@ -87,7 +87,7 @@ export class RequestLog {
     if (this.kept.length > 2 * this.limit) this.kept = this.kept.slice(-this.limit);
   }
 
-  /** Of the last 20,000 at least. */
+  /** Of the last 5,000 at least. */
   all(match: (request: Answered) => boolean = () => true): Answered[] {
     return this.kept.filter(match);
   }

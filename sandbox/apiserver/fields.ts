@@ -97,36 +97,37 @@ export function compare(a: Json | undefined, b: Json | undefined, schema: Schema
   if (a === b) return SAME;
   if (a === undefined) return { changed: fieldsOf(b, schema, true), removed: undefined };
   if (b === undefined) return { changed: undefined, removed: fieldsOf(a, schema, true) };
-  if (isGranularMap(a, schema) && isGranularMap(b, schema)) {
-    const changes = new Changes();
-    for (const key of Object.keys(b)) {
-      changes.add(`f:${key}`, compare(a[key], b[key], childSchema(schema, key)));
-    }
-    for (const key of Object.keys(a)) {
-      if (b[key] === undefined) {
-        changes.add(`f:${key}`, compare(a[key], undefined, childSchema(schema, key)));
-      }
-    }
-    return changes.result();
-  }
+  if (isGranularMap(a, schema) && isGranularMap(b, schema)) return compareMaps(a, b, schema);
   const before = itemsOf(a, schema);
   const after = itemsOf(b, schema);
-  if (before === undefined || after === undefined) {
-    return equal(a, b) ? SAME : { changed: {}, removed: undefined };
-  }
+  if (before !== undefined && after !== undefined) return compareItems(before, after, schema);
+  return equal(a, b) ? SAME : { changed: {}, removed: undefined };
+}
+
+function compareMaps(a: JsonObject, b: JsonObject, schema: Schema | undefined): Difference {
   const changes = new Changes();
-  const whole: Difference = { changed: {}, removed: {} };
+  for (const key of Object.keys(b)) {
+    if (a[key] !== b[key]) changes.add(`f:${key}`, compare(a[key], b[key], childSchema(schema, key)));
+  }
+  for (const key of Object.keys(a)) {
+    if (b[key] === undefined) changes.add(`f:${key}`, compare(a[key], undefined, childSchema(schema, key)));
+  }
+  return changes.result();
+}
+
+type Items = ReadonlyMap<string, Json>;
+
+function compareItems(before: Items, after: Items, schema: Schema | undefined): Difference {
+  const changes = new Changes();
   for (const [key, item] of after) {
     const was = before.get(key);
     if (key.startsWith('k:')) changes.add(key, compare(was, item, schema?.items));
-    else if (was === undefined) changes.add(key, { ...whole, removed: undefined });
+    else if (was === undefined) changes.add(key, { changed: {}, removed: undefined });
   }
   for (const [key, item] of before) {
     if (after.has(key)) continue;
-    changes.add(
-      key,
-      key.startsWith('k:') ? compare(item, undefined, schema?.items) : { ...whole, changed: undefined },
-    );
+    const whole = key.startsWith('k:') ? fieldsOf(item, schema?.items, true) : {};
+    changes.add(key, { changed: undefined, removed: whole });
   }
   return changes.result();
 }
@@ -137,8 +138,14 @@ class Changes {
   private removed: FieldSet | undefined;
 
   add(element: string, { changed, removed }: Difference): void {
-    if (changed !== undefined) (this.changed ??= {})[element] = changed;
-    if (removed !== undefined) (this.removed ??= {})[element] = removed;
+    if (changed !== undefined) {
+      this.changed ??= {};
+      this.changed[element] = changed;
+    }
+    if (removed !== undefined) {
+      this.removed ??= {};
+      this.removed[element] = removed;
+    }
   }
 
   result(): Difference {
@@ -193,31 +200,32 @@ export function prune(
   if (dropped === undefined) return value;
   if (isMember(dropped) && owned === undefined) return undefined;
   if (isGranularMap(value, schema)) {
-    const result = { ...value };
-    let removed = 0;
-    for (const key of Object.keys(value)) {
-      const entry = value[key];
-      const child = dropped[`f:${key}`];
-      if (child === undefined || entry === undefined) continue;
-      const kept = prune(entry, child, owned?.[`f:${key}`], childSchema(schema, key));
-      if (kept === entry) continue;
-      if (kept === undefined) delete result[key];
-      else result[key] = kept;
-      removed += 1;
-    }
-    if (removed === 0) return value;
-    return owned === undefined && Object.keys(result).length === 0 ? undefined : result;
+    const entries = new Map<string, Json>();
+    for (const [key, entry] of Object.entries(value)) if (entry !== undefined) entries.set(`f:${key}`, entry);
+    const changed = pruneEach(entries, dropped, owned, element => childSchema(schema, element.slice(2)));
+    if (!changed) return value;
+    if (owned === undefined && entries.size === 0) return undefined;
+    return Object.fromEntries([...entries].map(([element, entry]) => [element.slice(2), entry]));
   }
   const items = itemsOf(value, schema);
-  if (items === undefined) return value;
-  let removed = 0;
-  for (const [key, item] of items) {
-    const kept = prune(item, dropped[key], owned?.[key], schema?.items);
-    if (kept === item) continue;
-    if (kept === undefined) items.delete(key);
-    else items.set(key, kept);
-    removed += 1;
-  }
-  if (removed === 0) return value;
+  if (items === undefined || !pruneEach(items, dropped, owned, () => schema?.items)) return value;
   return owned === undefined && items.size === 0 ? undefined : [...items.values()];
+}
+
+/** Tells whether anything changed. */
+function pruneEach(
+  entries: Map<string, Json>,
+  dropped: FieldSet,
+  owned: Fields,
+  schemaOf: (element: string) => Schema | undefined,
+): boolean {
+  let changed = false;
+  for (const [element, entry] of entries) {
+    const kept = prune(entry, dropped[element], owned?.[element], schemaOf(element));
+    if (kept === entry) continue;
+    changed = true;
+    if (kept === undefined) entries.delete(element);
+    else entries.set(element, kept);
+  }
+  return changed;
 }

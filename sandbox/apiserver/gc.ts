@@ -46,7 +46,10 @@ export class Collector {
     if (ownerReferences !== undefined && ownerReferences !== previous?.object.metadata.ownerReferences) {
       for (const owner of ownerReferences) {
         let owned = this.dependents.get(owner.uid);
-        if (owned === undefined) this.dependents.set(owner.uid, (owned = new Set()));
+        if (owned === undefined) {
+          owned = new Set();
+          this.dependents.set(owner.uid, owned);
+        }
         owned.add(place);
       }
       if (!ownerReferences.some(owner => this.living.has(owner.uid))) this.suspect(place);

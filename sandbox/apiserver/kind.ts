@@ -1,6 +1,6 @@
+import { compileRules, type RuleCheck } from './cel-rules.ts';
 import type { Cause } from './errors.ts';
 import type { JsonObject, KubeObject } from './json.ts';
-import { compileRules, type RuleCheck } from './cel-rules.ts';
 import type { Schema } from './schema.ts';
 import { compileValidator, type Validator } from './validate.ts';
 

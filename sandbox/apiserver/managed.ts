@@ -113,22 +113,32 @@ export function applyObject(
   const fields = wantedFields(wanted, kind);
   const before = view(live, kind, subresource);
   const merged = merge(before, wanted, kind.schema);
-  const owned = others.reduce<Fields>((all, entry) => union(all, entry.fieldsV1), fields);
-  const after = objectOr(prune(merged, own?.fieldsV1, owned, kind.schema));
+  const same = own !== undefined && fields !== undefined && sameFields(own.fieldsV1, fields);
+  const after = same ? objectOr(merged) : dropFormer(merged, own, others, fields, kind);
   const { changed, removed } = compare(before, after, kind.schema);
   if (!force) refuseConflicts(others, difference(changed, formerlyApplied(kind, live, writer)));
 
   const left = withoutFields(others, union(changed, removed));
-  if (fields !== undefined) {
-    const same = own !== undefined && sameFields(own.fieldsV1, fields);
-    left.push(same ? own : makeEntry(kind, 'Apply', writer, fields));
-  }
+  if (same) left.push(own);
+  else if (fields !== undefined) left.push(makeEntry(kind, 'Apply', writer, fields));
   const object = reassemble(kind, live, after, subresource, sorted(left));
   const { annotations } = object.metadata;
   if (annotations?.[LAST_APPLIED] !== undefined && isKubectl(writer)) {
     object.metadata.annotations = { ...annotations, [LAST_APPLIED]: `${JSON.stringify(applied)}\n` };
   }
   return object;
+}
+
+/** What this applier had, has no more, and nobody else has. */
+function dropFormer(
+  merged: Json,
+  own: ManagedEntry | undefined,
+  others: readonly ManagedEntry[],
+  fields: Fields,
+  kind: Kind,
+): JsonObject {
+  const owned = others.reduce<Fields>((all, entry) => union(all, entry.fieldsV1), fields);
+  return objectOr(prune(merged, own?.fieldsV1, owned, kind.schema));
 }
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';

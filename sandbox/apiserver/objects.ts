@@ -1,11 +1,10 @@
 import type { Clock, Random } from '../../src/loop/clock.ts';
 import { DEFINITIONS, NAMESPACES } from './core-kinds.ts';
-import { kindOf, servedStatus } from './definitions.ts';
+import { checkName, checkType, immutableUid, setEntries, withoutStatus, withStatus } from './drafts.ts';
 import {
   ApiError,
   alreadyExists,
   badRequest,
-  type Cause,
   cause,
   conflict,
   forbidden,
@@ -14,7 +13,6 @@ import {
 } from './errors.ts';
 import {
   equal,
-  isObject,
   type JsonObject,
   type KubeObject,
   type ManagedEntry,
@@ -24,17 +22,16 @@ import {
 } from './json.ts';
 import type { Kind } from './kind.ts';
 import { applyObject, ownChanges, readEntries, type Writer } from './managed.ts';
-import { metaMistakes, nameMistakes } from './metadata.ts';
 import { normalise } from './schema.ts';
+import { settle, type Validation } from './settle.ts';
 import { keyFor, type Store, Version } from './store.ts';
-import { blocksRules } from './validate.ts';
 
 /** Every write's way: whose object, is it still that one, what is it then, is that valid, who owns which field, and into the store. */
 
 export interface WriteOptions {
   readonly manager: string;
   readonly dryRun: boolean;
-  readonly validation: 'Ignore' | 'Warn' | 'Strict';
+  readonly validation: Validation;
 }
 
 export interface Written {
@@ -51,6 +48,14 @@ export interface DeleteOptions {
 
 type Subresource = '' | 'status';
 
+/** What an apply is meant for; it may not be there yet. */
+export interface Target {
+  readonly kind: Kind;
+  readonly namespace: string | undefined;
+  readonly name: string;
+  readonly subresource: Subresource;
+}
+
 /** Where names are generated from: what cannot be misread or spell a word. */
 const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 
@@ -65,8 +70,14 @@ export class Objects {
     this.random = random;
   }
 
+  private lastNow = { second: Number.NaN, text: '' };
+  /** RFC 3339, whole seconds. */
   now(): string {
-    return `${new Date(this.clock.wall()).toISOString().slice(0, 19)}Z`;
+    const second = Math.floor(this.clock.wall() / 1000);
+    if (second !== this.lastNow.second) {
+      this.lastNow = { second, text: `${new Date(second * 1000).toISOString().slice(0, 19)}Z` };
+    }
+    return this.lastNow.text;
   }
 
   find(kind: Kind, namespace: string | undefined, name: string): Version {
@@ -127,7 +138,7 @@ export class Objects {
     if (kind.custom || kind === DEFINITIONS) metadata.generation = 1;
     const draft: KubeObject = { ...body, apiVersion: kind.apiVersion, kind: kind.kind, metadata };
     if (kind.statusSubresource) delete draft.status;
-    const { object, unknown } = this.settle(kind, draft, undefined, options);
+    const { object, unknown } = settle(kind, draft, undefined, options.validation, this.now());
     const writer: Writer = { manager: options.manager, subresource: '', now: this.now() };
     setEntries(object, entries ?? ownChanges(kind, undefined, object, [], writer));
     const version = options.dryRun ? unsaved(object) : this.store.put(kind.table, key, object);
@@ -193,33 +204,19 @@ export class Objects {
     const sent = given.managedFields === was.managedFields ? undefined : readEntries(given.managedFields);
     const draft =
       subresource === 'status' ? withStatus(old.object, body) : withoutStatus(kind, old.object, body, given);
-    const { object, unknown } = this.settle(kind, draft, old.object, options);
+    const { object, unknown } = settle(kind, draft, old.object, options.validation, this.now());
     const writer: Writer = { manager: options.manager, subresource, now: this.now() };
     const entries = sent ?? was.managedFields ?? [];
     setEntries(object, ownChanges(kind, old.object, object, entries, writer));
     return { version: this.save(kind, old, object, options.dryRun), created: false, unknown };
   }
 
-  apply(
-    kind: Kind,
-    namespace: string | undefined,
-    name: string,
-    body: JsonObject,
-    subresource: Subresource,
-    force: boolean,
-    options: WriteOptions,
-  ): Written {
+  apply(target: Target, body: JsonObject, force: boolean, options: WriteOptions): Written {
+    const { kind, namespace, name, subresource } = target;
     checkType(kind, body);
     const given = objectOr(body.metadata);
     checkName({ name }, given);
     if (given.managedFields !== undefined) throw badRequest('metadata.managedFields must be nil');
-    const undeclared: string[] = [];
-    normalise(body, undefined, kind.schema, undeclared);
-    if (undeclared.length > 0) {
-      const what = `(${namespace ?? ''}/${name}; ${kind.apiVersion}, Kind=${kind.kind})`;
-      const why = `.${undeclared[0]}: field not declared in schema`;
-      throw new ApiError(500, '', `failed to create typed patch object ${what}: ${why}`);
-    }
     const uid = textOr(given.uid);
     const writer: Writer = { manager: options.manager, subresource, now: this.now() };
     const old = this.store.get(kind.table, keyFor(namespace, name));
@@ -232,6 +229,9 @@ export class Objects {
       const metadata: Meta = { name, uid: '', resourceVersion: '', creationTimestamp: '' };
       const empty: KubeObject = { apiVersion: kind.apiVersion, kind: kind.kind, metadata };
       const applied = applyObject(kind, empty, body, force, writer);
+      const undeclared: string[] = [];
+      normalise(applied, undefined, kind.schema, undeclared);
+      refuseUndeclared(target, undeclared);
       return this.insert(kind, namespace, name, applied, options, applied.metadata.managedFields ?? []);
     }
     const was = old.object.metadata;
@@ -239,50 +239,10 @@ export class Objects {
     if (rv !== '' && rv !== was.resourceVersion) throw conflict(kind, name);
     if (uid !== '' && uid !== was.uid && subresource === '') throw immutableUid(kind, name, uid);
     const applied = applyObject(kind, old.object, body, force, writer);
-    const { object } = this.settle(kind, applied, old.object, options);
+    const { object, unknown } = settle(kind, applied, old.object, 'Ignore', this.now());
+    refuseUndeclared(target, unknown);
     setEntries(object, applied.metadata.managedFields ?? []);
     return { version: this.save(kind, old, object, options.dryRun), created: false, unknown: [] };
-  }
-
-  /** The object as it would be stored, or a 422 that names each mistake. Its metadata is a copy that may be finished. */
-  private settle(
-    kind: Kind,
-    draft: KubeObject,
-    old: KubeObject | undefined,
-    { validation }: WriteOptions,
-  ): { object: KubeObject; unknown: string[] } {
-    const unknown: string[] = [];
-    // The schema of metadata, checked below, is what makes this a KubeObject.
-    const normal = normalise(draft, old, kind.schema, unknown) as KubeObject;
-    if (validation === 'Strict' && unknown.length > 0) {
-      const list = unknown.map(field => `unknown field "${field}"`).join(', ');
-      const what = `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}`;
-      throw badRequest(`${what}: strict decoding error: ${list}`);
-    }
-    const causes: Cause[] = [];
-    for (const field of kind.schema.required ?? []) {
-      if (normal[field] === undefined) causes.push(cause.required(field));
-    }
-    for (const [field, check] of kind.validators) {
-      const value = normal[field];
-      if (value !== undefined && value !== old?.[field]) causes.push(...check(value, field));
-    }
-    const { name } = draft.metadata;
-    if (blocksRules(causes)) throw invalid(kind, name, kind.custom ? [...causes, UNCHECKED] : causes);
-    const admitted = kind.admit(normal, old);
-    causes.push(...admitted.causes, ...kind.rules(admitted.object, old, ''));
-    if (old === undefined) causes.push(...nameMistakes(draft.metadata, kind === NAMESPACES));
-    causes.push(...metaMistakes(admitted.object.metadata, old?.metadata));
-    if (causes.length > 0) throw invalid(kind, name, causes);
-    const object: KubeObject = { ...admitted.object, metadata: { ...admitted.object.metadata } };
-    if (old !== undefined && specChanged(kind, object, old)) {
-      object.metadata.generation = (old.metadata.generation ?? 0) + 1;
-    }
-    if (kind === DEFINITIONS) {
-      const served = kindOf(object);
-      if (!isObject(object.status)) object.status = servedStatus(served, this.now());
-    }
-    return { object, unknown };
   }
 
   private save(kind: Kind, old: Version, object: KubeObject, dryRun: boolean): Version {
@@ -333,85 +293,11 @@ export class Objects {
   }
 }
 
-function setEntries(object: KubeObject, entries: ManagedEntry[]): void {
-  if (entries.length > 0) object.metadata.managedFields = entries;
-  else delete object.metadata.managedFields;
+function refuseUndeclared({ kind, namespace, name }: Target, [first]: readonly string[]): void {
+  if (first === undefined) return;
+  const what = `(${namespace ?? ''}/${name}; ${kind.apiVersion}, Kind=${kind.kind})`;
+  const why = `.${first}: field not declared in schema`;
+  throw new ApiError(500, '', `failed to create typed patch object ${what}: ${why}`);
 }
 
 const unsaved = (object: KubeObject): Version => new Version(object, 0);
-
-const UNCHECKED: Cause = {
-  reason: 'FieldValueInvalid',
-  message:
-    'Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
-  field: '<nil>',
-};
-
-function checkType(kind: Kind, body: JsonObject): void {
-  const version = textOr(body.apiVersion, kind.apiVersion);
-  if (version !== kind.apiVersion && version !== '') {
-    throw badRequest(
-      `the API version in the data (${version}) does not match the expected API version (${kind.apiVersion})`,
-    );
-  }
-  const name = textOr(body.kind, kind.kind);
-  if (name !== kind.kind && name !== '') {
-    throw badRequest(`${name} in version "${kind.version}" cannot be handled as a ${kind.kind}`);
-  }
-}
-
-function checkName(was: { name: string }, given: JsonObject): void {
-  const name = textOr(given.name, was.name);
-  if (name === was.name) return;
-  throw badRequest(`the name of the object (${name}) does not match the name on the URL (${was.name})`);
-}
-
-const immutableUid = (kind: Kind, name: string, uid: string): ApiError =>
-  invalid(kind, name, [cause.value('metadata.uid', uid, 'field is immutable')]);
-
-function withStatus(old: KubeObject, body: JsonObject): KubeObject {
-  const object: KubeObject = { ...old };
-  if (body.status === undefined) delete object.status;
-  else object.status = body.status;
-  return object;
-}
-
-/** What clients may not change stays as it was. */
-const FIXED_META = [
-  'uid',
-  'creationTimestamp',
-  'deletionTimestamp',
-  'deletionGracePeriodSeconds',
-  'generation',
-] as const;
-
-function withoutStatus(kind: Kind, old: KubeObject, body: JsonObject, given: JsonObject): KubeObject {
-  const { name, namespace, resourceVersion, managedFields } = old.metadata;
-  const metadata: Meta = {
-    ...given,
-    name,
-    resourceVersion,
-    uid: old.metadata.uid,
-    creationTimestamp: old.metadata.creationTimestamp,
-  };
-  if (namespace !== undefined) metadata.namespace = namespace;
-  if (managedFields !== undefined) metadata.managedFields = managedFields;
-  for (const field of FIXED_META) {
-    if (old.metadata[field] === undefined) delete metadata[field];
-    else Object.assign(metadata, { [field]: old.metadata[field] });
-  }
-  const object: KubeObject = { ...body, apiVersion: kind.apiVersion, kind: kind.kind, metadata };
-  if (!kind.statusSubresource) return object;
-  if (old.status === undefined) delete object.status;
-  else object.status = old.status;
-  return object;
-}
-
-/** Generations count changes of what is wanted: everything but metadata and, where it has its own path, status. */
-function specChanged(kind: Kind, next: KubeObject, old: KubeObject): boolean {
-  if (old.metadata.generation === undefined) return false;
-  const ignored = kind.statusSubresource ? ['metadata', 'status'] : ['metadata'];
-  return [...new Set([...Object.keys(next), ...Object.keys(old)])].some(
-    key => !ignored.includes(key) && !equal(next[key], old[key]),
-  );
-}

@@ -1,5 +1,5 @@
 import { badRequest } from './errors.ts';
-import type { Json, JsonObject } from './json.ts';
+import { type Json, type JsonObject, objectOr, textOr } from './json.ts';
 
 /**
  * kubectl creates Namespaces and Secrets by its typed client, and that one writes protobuf. These are the fields that it
@@ -54,10 +54,10 @@ const ENVELOPE: Message = {
 export function readProtobuf(body: Buffer): JsonObject {
   if (!body.subarray(0, 4).equals(MAGIC)) throw badRequest('the object provided is unrecognized');
   const { type, raw } = readMessage(body.subarray(4), ENVELOPE);
-  const { apiVersion = '', kind = '' } = type as JsonObject;
-  const message = KINDS[String(kind)];
-  if (message === undefined) throw badRequest(`the sandbox reads no protobuf of ${String(kind)}`);
-  return { apiVersion, kind, ...readMessage(Buffer.from(String(raw), 'base64'), message) };
+  const { apiVersion, kind } = objectOr(type);
+  const message = KINDS[textOr(kind)];
+  if (message === undefined) throw badRequest(`the sandbox reads no protobuf of ${textOr(kind)}`);
+  return { apiVersion, kind, ...readMessage(Buffer.from(textOr(raw), 'base64'), message) };
 }
 
 function readMessage(bytes: Buffer, message: Message): JsonObject {
@@ -96,8 +96,8 @@ function put(
   const before = result[name];
   if (repeats === 'list') result[name] = [...(Array.isArray(before) ? before : []), value];
   else if (repeats === 'map') {
-    const { key = '', value: entry = '' } = value as JsonObject;
-    result[name] = { ...(before as JsonObject | undefined), [String(key)]: entry };
+    const { key, value: entry = '' } = objectOr(value);
+    result[name] = { ...objectOr(before), [textOr(key)]: entry };
   } else result[name] = value;
 }
 

@@ -97,18 +97,32 @@ export function normalise(
   path = '',
 ): Json {
   if (value === old) return value;
-  if (Array.isArray(value)) {
-    const { items } = schema;
-    if (items === undefined) return value;
-    const before = Array.isArray(old) ? old : [];
-    const list = value.map((item, index) =>
-      normalise(item, before[index], items, unknown, `${path}[${index}]`),
-    );
-    return list.length === before.length && list.every((item, index) => item === before[index])
-      ? before
-      : list;
-  }
-  if (!isObject(value)) return value;
+  if (Array.isArray(value)) return normaliseList(value, old, schema, unknown, path);
+  return isObject(value) ? normaliseMap(value, old, schema, unknown, path) : value;
+}
+
+function normaliseList(
+  value: Json[],
+  old: Json | undefined,
+  { items }: Schema,
+  unknown: string[],
+  path: string,
+): Json {
+  if (items === undefined) return value;
+  const before = Array.isArray(old) ? old : [];
+  const list = value.map((item, index) =>
+    normalise(item, before[index], items, unknown, `${path}[${index}]`),
+  );
+  return list.length === before.length && list.every((item, index) => item === before[index]) ? before : list;
+}
+
+function normaliseMap(
+  value: JsonObject,
+  old: Json | undefined,
+  schema: Schema,
+  unknown: string[],
+  path: string,
+): Json {
   const before = isObject(old) ? old : {};
   const result: JsonObject = {};
   for (const key of Object.keys(value)) {
@@ -124,9 +138,8 @@ export function normalise(
   }
   for (const key in schema.properties) {
     const child = schema.properties[key];
-    if (child?.default !== undefined && result[key] === undefined) {
-      result[key] = normalise(child.default, before[key], child, unknown, join(path, key));
-    }
+    if (child?.default === undefined || result[key] !== undefined) continue;
+    result[key] = normalise(child.default, before[key], child, unknown, join(path, key));
   }
   return isObject(old) && sameMembers(result, old) ? old : result;
 }

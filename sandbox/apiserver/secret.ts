@@ -4,7 +4,7 @@ import { equal, isObject, type KubeObject, objectOr, textOr } from './json.ts';
 /** The rules of core/v1 Secrets. */
 
 const KEY = /^[-._a-zA-Z0-9]+$/;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 const LARGEST_BYTES = 1024 * 1024;
 const KEY_RULE =
   "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
@@ -36,7 +36,7 @@ export function admitSecret(
       });
     }
     // Without the value: a mistyped secret is still a secret.
-    if (!BASE64.test(value)) {
+    if (value.length % 4 !== 0 || !BASE64.test(value)) {
       throw badRequest('Secret in version "v1" cannot be handled as a Secret: illegal base64 data');
     }
     bytes += Math.floor((value.length * 3) / 4);

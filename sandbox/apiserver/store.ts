@@ -1,19 +1,25 @@
-import type { KubeObject } from './json.ts';
+import type { JsonObject, KubeObject } from './json.ts';
 
-/** One version of an object; its JSON is made once, for the answer and for every watch. */
+/** One version of an object; its JSON is made once, for the answer and for every watch. The metadata is the same in all forms. */
 export class Version {
   readonly object: KubeObject;
   readonly rv: number;
-  readonly texts = new Map<string, string>();
+  private readonly texts = new Map<string, string>();
+  private meta: string | undefined;
 
   constructor(object: KubeObject, rv: number) {
     this.object = object;
     this.rv = rv;
   }
 
-  text(form: string, make: (object: KubeObject) => unknown): string {
+  text(form: string, make: (object: KubeObject) => JsonObject): string {
     let text = this.texts.get(form);
-    if (text === undefined) this.texts.set(form, (text = JSON.stringify(make(this.object))));
+    if (text === undefined) {
+      this.meta ??= JSON.stringify(this.object.metadata);
+      const { metadata: _, ...rest } = make(this.object);
+      text = `{"metadata":${this.meta},${JSON.stringify(rest).slice(1)}`;
+      this.texts.set(form, text);
+    }
     return text;
   }
 }
@@ -62,7 +68,10 @@ export class Store {
     const previous = this.get(table, key);
     const version = this.next(object);
     let objects = this.tables.get(table);
-    if (objects === undefined) this.tables.set(table, (objects = new Map()));
+    if (objects === undefined) {
+      objects = new Map();
+      this.tables.set(table, objects);
+    }
     objects.set(key, version);
     this.publish({ type: previous === undefined ? 'ADDED' : 'MODIFIED', table, key, version, previous });
     return version;

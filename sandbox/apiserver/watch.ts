@@ -1,6 +1,6 @@
 import type { Clock, Random, Timer } from '../../src/loop/clock.ts';
 import type { WireSink } from '../wire.ts';
-import { ApiError, cause, invalid } from './errors.ts';
+import { type ApiError, cause, invalid } from './errors.ts';
 import type { KubeObject } from './json.ts';
 import type { Kind } from './kind.ts';
 import { readVersion, tooOld } from './list.ts';

@@ -33,6 +33,7 @@ export class EventRecorder {
   readonly #instance: string;
   readonly #log: Log;
   readonly #inFlight = new Set<Promise<void>>();
+  #last = 0;
 
   /** @param instance this replica's name, as `reportingInstance`. */
   constructor(client: KubeClient, time: ServerTime, instance: string, log: Log) {
@@ -60,13 +61,16 @@ export class EventRecorder {
   async #send(regarding: Regarding, event: EventFacts): Promise<void> {
     // Events about cluster-scoped objects live in `default`, as those of core controllers do.
     const namespace = regarding.namespace ?? 'default';
-    const now = new Date(this.#time.now()).toISOString().replace('Z', '000Z');
+    const ms = this.#time.now();
+    const now = new Date(ms).toISOString().replace('Z', '000Z');
+    // Unique as client-go makes it: the object's name and a time, of which no two are the same here.
+    this.#last = Math.max(this.#last + 1, Math.round(ms * 1000));
     await this.#client.create(
       `/apis/events.k8s.io/v1/namespaces/${namespace}/events`,
       {
         apiVersion: 'events.k8s.io/v1',
         kind: 'Event',
-        metadata: { generateName: `${regarding.name.slice(0, 200)}.`, namespace },
+        metadata: { name: `${regarding.name.slice(0, 200)}.${this.#last.toString(16)}`, namespace },
         eventTime: now,
         reportingController: `${FIELD_MANAGER}.dev/operator`,
         reportingInstance: this.#instance,

@@ -19,7 +19,7 @@ export interface ObjectOf<Spec, Status> {
 export type CredentialObject = ObjectOf<CredentialSpec, CredentialStatus>;
 export type ProviderObject = ObjectOf<ProviderSpec, ProviderStatus>;
 
-const Raw = z.object({ metadata: ObjectMeta, spec: z.unknown(), status: z.unknown() });
+const Raw = z.object({ metadata: ObjectMeta, spec: z.unknown().optional(), status: z.unknown().optional() });
 
 function reader<Spec, Status>(
   specSchema: z.ZodType<Spec>,

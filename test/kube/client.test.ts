@@ -39,6 +39,7 @@ beforeEach(async () => {
   close = () => made.endpoint.close();
 });
 afterEach(async () => {
+  expect(clock.pending).toBe(0);
   await close();
   await api.close();
 });

@@ -54,19 +54,24 @@ describe('ServerTime', () => {
     expect(Math.abs(time.now() - trueTime(clock))).toBeLessThan(50);
   });
 
-  test('bears the drift of an oscillator for days without a jump', async () => {
-    const clock = new VirtualClock({ startMs: START });
-    const time = new ServerTime(clock);
-    let last = time.now();
-    for (let minute = 0; minute < 5000; minute++) {
-      await ask(clock, time, clock.monotonic() * 50e-6);
-      const now = time.now();
-      expect(now - last).toBeLessThan(61_000);
-      last = now;
-      await clock.advance(59_900);
-    }
-    expect(Math.abs(time.now() - trueTime(clock) * 1 - clock.monotonic() * 50e-6)).toBeLessThan(600);
-  }, 10_000);
+  test.each([50e-6, -50e-6])(
+    'bears the drift of an oscillator, %d, for days without a jump',
+    async rate => {
+      const clock = new VirtualClock({ startMs: START });
+      const time = new ServerTime(clock);
+      let last = time.now();
+      for (let minute = 0; minute < 3000; minute++) {
+        await ask(clock, time, clock.monotonic() * rate);
+        const now = time.now();
+        // it takes up to the second that a Date hides to find the offset
+        if (minute > 200) expect(Math.abs(now - last - 59_910)).toBeLessThan(250);
+        last = now;
+        await clock.advance(59_900);
+      }
+      expect(Math.abs(time.now() - trueTime(clock) - clock.monotonic() * rate)).toBeLessThan(600);
+    },
+    10_000,
+  );
 
   test.each([
     ['forward', 2 * HOUR],

@@ -183,17 +183,20 @@ describe('places', () => {
     expect([order, gate.size]).toEqual([['1', '2', '3'], 0]);
   });
 
-  test('many who leave without being served take no memory', () => {
-    const { gate, ask } = bench({ concurrency: 1 });
+  test('many who leave without being served leave nothing behind', () => {
+    const { gate, woken, ask } = bench({ concurrency: 1 });
     const permit = ask('first', fresh());
+    ask('z', renewal(5));
     for (let i = 0; i < 1000; i++) {
       ask('x', renewal(i));
       ask('y', renewal(i, true));
     }
-    expect(gate.stats('o').waiting).toBe(2);
-    gate.cancel('x');
-    gate.cancel('y');
+    expect(gate.stats('o').waiting).toBe(3);
     permit?.release();
+    ask('y', renewal(0, true))?.release();
+    ask('z', renewal(5))?.release();
+    ask('x', renewal(0))?.release();
+    expect(woken).toEqual(['y', 'z', 'x']);
     expect(gate.size).toBe(0);
   });
 });
@@ -238,6 +241,17 @@ describe('requests per minute', () => {
     clock.advance(2);
     expect(gate.size).toBe(0);
     expect(ask('3', fresh())).toBeDefined();
+  });
+
+  test('the next is woken in time, also while exchanges last', () => {
+    const { clock, woken, ask } = bench({ concurrency: 9, requestsPerMinute: 60 });
+    ask('1', fresh());
+    ask('2', fresh());
+    ask('3', fresh());
+    clock.advance(1_001);
+    expect(ask('2', fresh())).toBeDefined();
+    clock.advance(1_001);
+    expect(woken).toEqual(['2', '3']);
   });
 
   test('raising or lifting the limit lets more through at once; it gives nothing back', () => {

@@ -56,11 +56,9 @@ describe('a JSON body', () => {
   });
 
   it('keeps keys literal', () => {
-    const body = JSON.parse(
-      '{"__proto__": "$(input.username)", "$(input.username)": 1, "constructor": {"a": 1}}',
-    );
+    const body: unknown = JSON.parse('{"$(input.username)": 1, "constructor": {"a": "$(input.username)"}}');
     const text = login(example({ request: { json: body } })).body;
-    expect(text).toBe('{"__proto__":"ana","$(input.username)":1,"constructor":{"a":1}}');
+    expect(text).toBe('{"$(input.username)":1,"constructor":{"a":"ana"}}');
   });
 
   it.each([
@@ -178,22 +176,21 @@ describe('headers', () => {
 
 describe('source values', () => {
   it.each([
-    ['', 'SourceValueInvalid', /input password is empty/],
-    [
-      'CANARY\n',
-      'SourceValueInvalid',
-      /input password ends in a newline: create the Secret with printf or --from-literal/,
-    ],
-    ['CANARY\r\n', 'SourceValueInvalid', /ends in a newline/],
-    ['CANARY\nx', 'SourceValueInvalid', /newline or another control character/],
-    ['CANARY\0', 'SourceValueInvalid', /control character/],
-    ['CANARY\u0085', 'SourceValueInvalid', /control character/],
-    ['CANARY\ud800', 'SourceValueInvalid', /not valid Unicode/],
-    ['C'.repeat(65_537), 'SourceValueInvalid', /longer than 65536/],
-  ])('%j is refused without being shown', (password, reason, message) => {
+    ['an empty one', '', /input password is empty/],
+    ['echo', 'CANARY\n', /input password ends in a newline: create the Secret with printf or --from-literal/],
+    ['a DOS editor', 'CANARY\r\n', /ends in a newline/],
+    ['two lines', 'CANARY\nx', /newline or another control character/],
+    ['NUL', 'CANARY\0', /control character/],
+    ['C1', 'CANARY\u0085', /control character/],
+    ['half a character', 'CANARY\ud800', /not valid Unicode/],
+    ['a file', 'CANARY'.repeat(11_000), /longer than 65536/],
+  ])('of %s are refused without being shown', (_, password, message) => {
     const result = engine.fillLogin(example(), { username: 'ana', password });
-    expect(problem(result)).toEqual({ reason, message: expect.stringMatching(message) });
-    expect(JSON.stringify(result)).not.toMatch(/CANARY|CCCC/);
+    expect(problem(result)).toEqual({
+      reason: 'SourceValueInvalid',
+      message: expect.stringMatching(message),
+    });
+    expect(JSON.stringify(result)).not.toContain('CANARY');
   });
 
   it('must all be there; what an object inherits is not', () => {

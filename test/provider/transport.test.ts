@@ -1,20 +1,15 @@
 import { createServer } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Dispatcher } from 'undici';
+import { describe, expect, test } from 'vitest';
 import { WireDispatcher } from '../../sandbox/dispatcher.ts';
 import { VirtualClock } from '../../sandbox/virtual-clock.ts';
 import type { WireHandler } from '../../sandbox/wire.ts';
 import { type Clock, systemClock } from '../../src/loop/clock.ts';
-import { type Dial, type Resolve, systemDial } from '../../src/provider/connect.ts';
+import type { Resolve } from '../../src/provider/connect.ts';
 import type { NetworkSpec } from '../../src/provider/guard.ts';
-import { proxySettings } from '../../src/provider/proxy.ts';
-import { createTransport, type TransportOptions } from '../../src/provider/transport.ts';
-import type { Sent, Transport } from '../../src/provider/types.ts';
 import {
-  type Authority,
   account,
-  authority,
   certificate,
-  connectProxy,
   LOOPBACK,
   type Local,
   listen,
@@ -23,44 +18,10 @@ import {
   post,
   tlsServer,
 } from './local.ts';
+import { ca, cert, failure, keep, PATH, saying, send, transport, trusting } from './sending.ts';
 
-const PATH = '/v1/canary-path/login?q=canary-query';
-
-let ca: Authority;
-let cert: Authority;
-beforeAll(async () => {
-  ca = await authority();
-  cert = await certificate(ca);
-});
-
-const closing: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const one of closing.splice(0)) await one.close();
-});
-const keep = <T extends { close(): Promise<void> }>(one: T): T => {
-  closing.unshift(one);
-  return one;
-};
-
-const trusting = (more: Partial<NetworkSpec> = {}): NetworkSpec => ({
-  ...LOOPBACK,
-  caBundle: ca.cert,
-  ...more,
-});
-const toLoopback: Resolve = async () => [{ address: '127.0.0.1', family: 4 }];
-const transport = (more: Partial<TransportOptions> = {}): Transport =>
-  keep(createTransport({ clock: systemClock, resolve: toLoopback, ...more }));
-
-/** Sends, and holds that no failure repeats what is secret or comes from a library. */
-async function send(to: Transport, url: string, network = trusting(), timeoutMs = 5000, signal = never()) {
-  const sent = await to.send(account(network, timeoutMs), post(url), signal);
-  if (!sent.ok) expect(JSON.stringify(sent)).not.toMatch(/canary|127\.0\.0\.1|ECONN|UND_|provider\.test/);
-  return sent;
-}
 /** undici looks at a socket for a turn before it uses it again. */
 const turn = () => new Promise(resolve => setImmediate(resolve));
-const saying = (text: string): unknown => expect.stringContaining(text);
-const failure = (sent: Sent) => (sent.ok ? { ok: sent.answer.status } : sent.failure);
 
 describe('an exchange', () => {
   test('sends method, path, headers and body, and gives the answer whole', async () => {
@@ -133,11 +94,14 @@ describe('an exchange', () => {
 
 describe('an answer that is too large', () => {
   const KIB = Buffer.alloc(1024, 'x');
+  let written = 0;
   const endless = (status: number, headers: Record<string, string> = {}) =>
     tlsServer(cert, (request, response) => {
       request.resume();
       response.writeHead(status, headers);
+      written = 0;
       const more = (): void => {
+        do written++;
         while (!response.destroyed && response.write(KIB));
       };
       response.on('drain', more);
@@ -152,6 +116,8 @@ describe('an answer that is too large', () => {
     const sent = await send(transport(), `https://provider.test:${server.port}${PATH}`);
     expect(failure(sent)).toMatchObject({ class: 'Unusable', reason: 'Unusable', sent: 'yes' });
     expect(failure(sent)).toMatchObject({ message: saying('256 KiB') });
+    // what the sockets' buffers hold may have left
+    expect(written).toBeLessThan(16 * 1024);
   });
 
   test('with a status that tells enough: the status counts', async () => {
@@ -334,29 +300,33 @@ describe('the deadline, over all of it', () => {
   });
 
   test('a request given up while connecting is not sent when the connection comes about', async () => {
-    let requests = 0;
-    const server = keep(
-      await tlsServer(cert, (_, response) => {
-        requests++;
-        response.end('{}');
-      }),
-    );
     const time = clock();
-    let resolveName: (addresses: { address: string; family: number }[]) => void = () => {};
-    const to = transport({
-      clock: time,
-      resolve: () =>
-        new Promise(resolve => {
-          resolveName = resolve;
-        }),
-    });
-    const first = send(to, `https://provider.test:${server.port}${PATH}`, trusting(), 700);
+    const begun: Dispatcher.DispatchHandler[] = [];
+    const slow = new (class extends Dispatcher {
+      override dispatch(_options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+        begun.push(handler);
+        return true;
+      }
+    })();
+    const sending = send(
+      transport({ clock: time, dispatcher: slow }),
+      `https://provider.test${PATH}`,
+      trusting(),
+      700,
+    );
     await time.advance(700);
-    expect(failure(await first)).toMatchObject({ sent: 'no' });
-    const second = send(to, `https://provider.test:${server.port}${PATH}`, trusting(), 700);
-    resolveName([{ address: '127.0.0.1', family: 4 }]);
-    expect(failure(await second)).toEqual({ ok: 200 });
-    expect(requests).toBe(1);
+    expect(failure(await sending)).toMatchObject({ reason: 'Unreachable', sent: 'no' });
+    let aborted = 0;
+    const controller = {
+      aborted: false,
+      paused: false,
+      reason: null,
+      pause() {},
+      resume() {},
+      abort: () => aborted++,
+    };
+    begun[0]?.onRequestStart?.(controller, {});
+    expect(aborted).toBe(1);
   });
 
   test('a signal stops it, before and while', async () => {
@@ -428,193 +398,6 @@ describe('a POST is written at most once', () => {
   });
 });
 
-describe('the address that is really connected to', () => {
-  /** Says where it would have gone; goes nowhere. */
-  const recording = () => {
-    const dialled: string[] = [];
-    const dial: Dial = ({ addresses }, callback) => {
-      dialled.push(...addresses.map(one => one.address));
-      callback(Object.assign(new Error('not in a test'), { code: 'ECONNREFUSED' }), null);
-    };
-    return { dialled, dial };
-  };
-  const resolving =
-    (...addresses: string[]): Resolve =>
-    async () =>
-      addresses.map(address => ({ address, family: address.includes(':') ? 6 : 4 }));
-  const open: NetworkSpec = { allowCIDRs: [], allowHTTP: false };
-
-  test.each([
-    ['private', ['10.0.0.1']],
-    ['private', ['fd00::1']],
-    ['loopback', ['127.0.0.1']],
-    ['loopback', ['::ffff:127.0.0.1']],
-    ['link-local', ['fe80::1%2']],
-    ['metadata', ['169.254.169.254']],
-    ['metadata', ['64:ff9b::a9fe:a9fe']],
-    ['shared (carrier-grade NAT)', ['100.64.0.1']],
-    ['multicast', ['224.0.0.1']],
-    ['unspecified', ['0.0.0.0']],
-    ['private', ['8.8.8.8', '10.0.0.1']],
-    ['private', ['2606:4700::1111', '8.8.8.8', '192.168.0.1']],
-    ['reserved', ['nonsense']],
-  ])('%s: a name that resolves to %j is refused, and nothing is dialled', async (kind, addresses) => {
-    const { dialled, dial } = recording();
-    const sent = await send(
-      transport({ dial, resolve: resolving(...addresses) }),
-      `https://provider.test${PATH}`,
-      open,
-    );
-    expect(failure(sent)).toMatchObject({ class: 'Invalid', reason: 'AddressRefused', sent: 'no' });
-    expect(failure(sent)).toMatchObject({ message: saying(` ${kind} address`) });
-    expect(dialled).toEqual([]);
-  });
-
-  test.each(['127.0.0.1', '2130706433', '[::ffff:127.0.0.1]', '169.254.169.254', '10.0.0.1'])(
-    'literal %s is refused without asking a resolver',
-    async host => {
-      const { dialled, dial } = recording();
-      const asked: string[] = [];
-      const resolve: Resolve = async name => {
-        asked.push(name);
-        return [{ address: '8.8.8.8', family: 4 }];
-      };
-      const sent = await transport({ dial, resolve }).send(
-        account(open),
-        post(`https://${host}${PATH}`),
-        never(),
-      );
-      expect(failure(sent)).toMatchObject({ reason: 'AddressRefused' });
-      expect([dialled, asked]).toEqual([[], []]);
-    },
-  );
-
-  test('public ones are dialled as they were judged', async () => {
-    const { dialled, dial } = recording();
-    const to = transport({ dial, resolve: resolving('8.8.8.8', '2606:4700::1111') });
-    expect(failure(await send(to, `https://provider.test${PATH}`, open))).toMatchObject({
-      reason: 'Unreachable',
-    });
-    expect(dialled).toEqual(['8.8.8.8', '2606:4700::1111']);
-  });
-
-  test('a name that resolves differently the second time is asked once a connection, and judged each time', async () => {
-    const { dialled, dial } = recording();
-    const answers = ['8.8.8.8', '127.0.0.1'];
-    const to = transport({
-      dial,
-      resolve: async () => [{ address: answers.shift() ?? '10.0.0.1', family: 4 }],
-    });
-    expect(failure(await send(to, `https://provider.test${PATH}`, open))).toMatchObject({
-      reason: 'Unreachable',
-    });
-    expect(answers).toEqual(['127.0.0.1']);
-    expect(failure(await send(to, `https://provider.test${PATH}`, open))).toMatchObject({
-      reason: 'AddressRefused',
-    });
-    expect(dialled).toEqual(['8.8.8.8']);
-  });
-
-  test('what one provider is allowed, another with the same host is not', async () => {
-    const server = keep(await tlsServer(cert, (_, response) => response.end('{}')));
-    const to = transport();
-    const url = `https://provider.test:${server.port}${PATH}`;
-    expect(failure(await send(to, url, trusting()))).toEqual({ ok: 200 });
-    expect(failure(await send(to, url, trusting({ allowCIDRs: [] })))).toMatchObject({
-      reason: 'AddressRefused',
-    });
-    expect(failure(await send(to, url, LOOPBACK))).toMatchObject({ reason: 'Unreachable' });
-  });
-
-  test('the next address is tried when the first is dead', async () => {
-    const server = keep(await tlsServer(cert, (_, response) => response.end('{}')));
-    const to = transport({ resolve: resolving('127.0.0.2', '127.0.0.1'), dial: systemDial });
-    expect(failure(await send(to, `https://provider.test:${server.port}${PATH}`))).toEqual({ ok: 200 });
-    const dead = await listen(createServer());
-    await dead.close();
-    const both = await send(to, `https://provider.test:${dead.port}${PATH}`);
-    expect(failure(both)).toMatchObject({
-      reason: 'Unreachable',
-      message: saying('refused'),
-    });
-  });
-});
-
-describe('through a proxy', () => {
-  const through = (url: string, except = '') =>
-    proxySettings({ HTTPS_PROXY: url, http_proxy: url, NO_PROXY: except }).settings;
-  const blind: Resolve = async () => {
-    throw new Error('nothing is resolved here');
-  };
-
-  test('by CONNECT, with a CA of one’s own, and the proxy’s password', async () => {
-    const server = keep(await tlsServer(cert, (_, response) => response.end('{}')));
-    const proxy = keep(await connectProxy(server.port));
-    const to = transport({ proxy: through(`http://user:canary@127.0.0.1:${proxy.port}`), resolve: blind });
-    expect(failure(await send(to, `https://provider.test${PATH}`))).toEqual({ ok: 200 });
-    const authorization = `Basic ${Buffer.from('user:canary').toString('base64')}`;
-    expect(proxy.asked).toEqual([{ target: 'provider.test:443', authorization }]);
-    // TLS is spoken with the provider, not with the proxy
-    expect(failure(await send(to, `https://other.test${PATH}`))).toMatchObject({
-      reason: 'Unreachable',
-      message: saying('for another name'),
-    });
-    expect(failure(await send(to, `https://provider.test${PATH}`, LOOPBACK))).toMatchObject({
-      message: saying('not trusted'),
-    });
-  });
-
-  test('plain http, where it is allowed', async () => {
-    const proxy = keep(await connectProxy(0));
-    const to = transport({ proxy: through(`http://127.0.0.1:${proxy.port}`), resolve: blind });
-    expect(failure(await send(to, `http://provider.test${PATH}`, trusting({ allowHTTP: true })))).toEqual({
-      ok: 200,
-    });
-    expect(proxy.asked[0]?.target).toBe(`http://provider.test${PATH}`);
-  });
-
-  test.each([403, 407, 502])('that answers CONNECT with %i: nothing was sent', async status => {
-    const proxy = keep(await connectProxy(0, status));
-    const sent = await send(
-      transport({ proxy: through(`http://127.0.0.1:${proxy.port}`) }),
-      `https://provider.test${PATH}`,
-    );
-    expect(failure(sent)).toMatchObject({ class: 'Unavailable', reason: 'Unreachable', sent: 'no' });
-  });
-
-  test('that is not there: nothing was sent', async () => {
-    const dead = await listen(createServer());
-    await dead.close();
-    const sent = await send(
-      transport({ proxy: through(`http://127.0.0.1:${dead.port}`) }),
-      `https://provider.test${PATH}`,
-    );
-    expect(failure(sent)).toMatchObject({ reason: 'Unreachable', sent: 'no' });
-  });
-
-  test.each(['127.0.0.1', '169.254.169.254', '[::1]', '10.0.0.1', 'localhost'])(
-    '%s is still judged here',
-    async host => {
-      const proxy = keep(await connectProxy(0));
-      const sent = await transport({ proxy: through(`http://127.0.0.1:${proxy.port}`) }).send(
-        account({ allowCIDRs: [], allowHTTP: false }),
-        post(`https://${host}${PATH}`),
-        never(),
-      );
-      expect(failure(sent)).toMatchObject({ reason: 'AddressRefused', sent: 'no' });
-      expect(proxy.connections()).toBe(0);
-    },
-  );
-
-  test('NO_PROXY goes directly', async () => {
-    const server = keep(await tlsServer(cert, (_, response) => response.end('{}')));
-    const proxy = keep(await connectProxy(server.port));
-    const to = transport({ proxy: through(`http://127.0.0.1:${proxy.port}`, '.test,x') });
-    expect(failure(await send(to, `https://provider.test:${server.port}${PATH}`))).toEqual({ ok: 200 });
-    expect(proxy.connections()).toBe(0);
-  });
-});
-
 describe('an injected dispatcher', () => {
   const wire = (handler: WireHandler, clock: Clock = systemClock) => {
     const dispatcher = new WireDispatcher({
@@ -655,6 +438,7 @@ describe('an injected dispatcher', () => {
       reason: 'Unreachable',
       sent: 'no',
     });
+    expect(time.pending).toBe(0);
     const sending = send(to, url, open, 700);
     await time.advance(700);
     expect(failure(await sending)).toMatchObject({ reason: 'OutcomeUnknown', sent: 'maybe' });
@@ -678,14 +462,3 @@ test('more network settings than are kept still work', async () => {
     }
   }
 });
-
-test('the system’s resolver shares lookups of one name', async () => {
-  const { systemResolver } = await import('../../src/provider/connect.ts');
-  const resolve = systemResolver();
-  const first = resolve('localhost');
-  expect(resolve('localhost')).toBe(first);
-  expect((await first).length).toBeGreaterThan(0);
-  expect(resolve('localhost')).not.toBe(first);
-});
-
-afterAll(() => expect(closing).toEqual([]));

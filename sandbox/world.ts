@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { type Composition, compose } from '../src/compose.ts';
+import { parseConfig } from '../src/config.ts';
+import { fixedEndpoint } from '../src/kube/endpoint.ts';
+import type { Clock, Random, Timer } from '../src/loop/clock.ts';
+import { type ApiServer, createApiServer } from './apiserver/server.ts';
+import type { JsonObject } from './apiserver/json.ts';
+import { WireDispatcher } from './dispatcher.ts';
+import { createProviders, type Providers, type ProvidersOptions } from './providers/index.ts';
+import { seeded } from './random.ts';
+import { routes } from './routes.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+/**
+ * A cluster, its providers and an operator in one process, on a virtual clock and without a socket:
+ * the composition that `main.ts` runs, over another wire. For tests and simulations.
+ */
+export interface World {
+  readonly clock: VirtualClock;
+  readonly api: ApiServer;
+  readonly providers: Providers;
+  /** All that the operators have logged. */
+  readonly logs: string[];
+  /** Starts an operator; the clock must run for it to get anywhere. */
+  start(flags?: readonly string[]): Run;
+}
+
+export interface Run extends Composition {
+  /** Rejects when the operator cannot start. */
+  readonly started: Promise<void>;
+  /** Ends it as a power cut would: no drain, nothing written, nothing heard of it again. */
+  crash(): void;
+}
+
+const ROOT = join(import.meta.dirname, '..');
+const API = 'http://api.sandbox';
+/** Saturday, 3 January 2026, noon: nothing special, and the same in every run. */
+export const START_MS = Date.UTC(2026, 0, 3, 12);
+
+export function readYaml(folder: string): JsonObject[] {
+  return readdirSync(join(ROOT, folder))
+    .filter(name => name.endsWith('.yaml'))
+    .map(name => parseYaml(readFileSync(join(ROOT, folder, name), 'utf8')) as JsonObject);
+}
+
+export function crdTexts(): string[] {
+  return readdirSync(join(ROOT, 'crds')).map(name => readFileSync(join(ROOT, 'crds', name), 'utf8'));
+}
+
+export function createWorld(options: {
+  readonly seed?: number | string;
+  readonly providers?: Omit<ProvidersOptions, 'clock' | 'random'>;
+  /** How far the operator's wall clock is off, ms. */
+  readonly operatorSkewMs?: number;
+  readonly keepLogs?: boolean;
+} = {}): World {
+  const { seed = 1, keepLogs = true } = options;
+  const clock = new VirtualClock({ startMs: START_MS });
+  const api = createApiServer({ clock, crds: crdTexts(), random: seeded(`${seed}/api`) });
+  const providers = createProviders({ clock, random: seeded(`${seed}/providers`), ...options.providers });
+  for (const definition of readYaml('deploy/providers')) api.put(definition);
+  api.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tokensync' } });
+  const logs: string[] = [];
+  let runs = 0;
+  return {
+    clock,
+    api,
+    providers,
+    logs,
+    start(flags = []) {
+      runs += 1;
+      const name = `${seed}/operator-${runs}`;
+      const write = (line: string): void => {
+        if (keepLogs) logs.push(line);
+      };
+      return startOperator({ clock: clock.view(options.operatorSkewMs ?? 0), random: seeded(name), name, api, providers, write, flags });
+    },
+  };
+}
+
+function startOperator(options: {
+  clock: Clock;
+  random: Random;
+  name: string;
+  api: ApiServer;
+  providers: Providers;
+  write: (line: string) => void;
+  flags: readonly string[];
+}): Run {
+  const { api, providers, random, name, flags } = options;
+  const parsed = parseConfig(['--operator-namespace=tokensync', ...flags], { HOME: '/nonexistent' });
+  if (parsed.kind !== 'run') throw new Error(parsed.text);
+  const clock = new MortalClock(options.clock);
+  const toApi = new WireDispatcher({ route: routes({ [API]: api.handler }) });
+  const toProviders = new WireDispatcher({ route: providers.route });
+  let dead = false;
+  const composition = compose(parsed.config, {
+    clock,
+    random,
+    endpoint: fixedEndpoint(API, toApi),
+    operatorNamespace: 'tokensync',
+    randomBytes: size => derivedBytes(`${name}/${random.next()}`, size),
+    providerDispatcher: toProviders,
+    write: line => {
+      if (!dead) options.write(line);
+    },
+  });
+  const started = composition.operator.start();
+  started.catch(() => {});
+  return {
+    ...composition,
+    started,
+    crash() {
+      dead = true;
+      clock.die();
+      void toApi.destroy();
+      void toProviders.destroy();
+    },
+  };
+}
+
+function derivedBytes(name: string, size: number): Uint8Array {
+  return createHash('sha512').update(name).digest().subarray(0, size);
+}
+
+/** A process's clock: with the process its timers die. */
+class MortalClock implements Clock {
+  readonly #clock: Clock;
+  readonly #timers = new Set<Timer>();
+  #dead = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  monotonic(): number {
+    return this.#clock.monotonic();
+  }
+
+  wall(): number {
+    return this.#clock.wall();
+  }
+
+  after(ms: number, callback: () => void): Timer {
+    if (this.#dead) return { cancel: () => {} };
+    const timer = this.#clock.after(ms, () => {
+      this.#timers.delete(timer);
+      callback();
+    });
+    this.#timers.add(timer);
+    return {
+      cancel: () => {
+        this.#timers.delete(timer);
+        timer.cancel();
+      },
+    };
+  }
+
+  die(): void {
+    this.#dead = true;
+    for (const timer of this.#timers) timer.cancel();
+  }
+}
