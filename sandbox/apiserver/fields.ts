@@ -59,12 +59,15 @@ export function itemsOf(value: Json | undefined, schema: Schema | undefined): Ma
   return items;
 }
 
+const LEAF: FieldSet = {};
+
 /**
  * The fields that a value has: with `containers`, maps and lists themselves as well (what an update owns);
  * without, what an applier means, the leaves.
  */
 export function fieldsOf(value: Json | undefined, schema: Schema | undefined, containers: boolean): Fields {
   if (value === undefined) return undefined;
+  if (typeof value !== 'object') return LEAF;
   const children: FieldSet = {};
   let count = 0;
   if (isGranularMap(value, schema)) {
@@ -175,6 +178,7 @@ function pathElement(element: string): string {
 
 /** The value with another laid over it: maps and keyed lists are merged, everything else is replaced. */
 export function merge(live: Json | undefined, applied: Json, schema: Schema | undefined): Json {
+  if (typeof applied !== 'object') return applied;
   if (isGranularMap(live, schema) && isGranularMap(applied, schema)) {
     const result = { ...live };
     for (const key of Object.keys(applied)) {

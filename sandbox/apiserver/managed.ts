@@ -1,6 +1,7 @@
 import { ApiError } from './errors.ts';
 import {
   compare,
+  type Difference,
   difference,
   type Fields,
   fieldsOf,
@@ -97,6 +98,8 @@ export function ownChanges(
   return sorted(result);
 }
 
+const NOTHING: Difference = { changed: undefined, removed: undefined };
+
 /** Throws a 409 that names every field held by others, unless forced. */
 export function applyObject(
   kind: Kind,
@@ -115,7 +118,8 @@ export function applyObject(
   const merged = merge(before, wanted, kind.schema);
   const same = own !== undefined && fields !== undefined && sameFields(own.fieldsV1, fields);
   const after = same ? objectOr(merged) : dropFormer(merged, own, others, fields, kind);
-  const { changed, removed } = compare(before, after, kind.schema);
+  // With no one else around there is no one to lose a field to: the hot path.
+  const { changed, removed } = others.length === 0 ? NOTHING : compare(before, after, kind.schema);
   if (!force) refuseConflicts(others, difference(changed, formerlyApplied(kind, live, writer)));
 
   const left = withoutFields(others, union(changed, removed));

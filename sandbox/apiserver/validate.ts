@@ -32,11 +32,12 @@ const ajv = new Ajv({
 
 export function compileValidator(schema: Schema): Validator {
   let check: ValidateFunction | undefined;
-  const unique = hasUniqueLists(schema);
+  const unique = new Set<Schema>();
+  findUniqueLists(schema, unique);
   return (value, path) => {
     check ??= ajv.compile(toJsonSchema(schema));
     const causes = check(value) ? [] : (check.errors ?? []).map(error => toCause(error, value, path));
-    if (unique && !blocksRules(causes)) findDuplicates(value, schema, path, causes);
+    if (!blocksRules(causes)) findDuplicates(unique, value, schema, path, causes);
     return causes;
   };
 }
@@ -140,33 +141,43 @@ function toCause(error: ErrorObject<string, Record<string, unknown>>, root: Json
   }
 }
 
-function hasUniqueLists(schema: Schema): boolean {
+/** Gathers the schemas that are, or hold, a list whose items must differ. */
+function findUniqueLists(schema: Schema, found: Set<Schema>): boolean {
   const type = schema['x-kubernetes-list-type'];
-  return (
-    type === 'set' ||
-    type === 'map' ||
-    (schema.items !== undefined && hasUniqueLists(schema.items)) ||
-    (typeof schema.additionalProperties === 'object' && hasUniqueLists(schema.additionalProperties)) ||
-    Object.values(schema.properties ?? {}).some(hasUniqueLists)
+  const { items, additionalProperties, properties = {} } = schema;
+  const below = [...Object.values(properties), items, additionalProperties].map(
+    child => typeof child === 'object' && findUniqueLists(child, found),
   );
+  const unique = type === 'set' || type === 'map' || below.includes(true);
+  if (unique) found.add(schema);
+  return unique;
 }
 
 /** Two items of a set or a map list may not be the same. */
-function findDuplicates(value: Json, schema: Schema, path: string, causes: Cause[]): void {
+function findDuplicates(
+  unique: ReadonlySet<Schema>,
+  value: Json,
+  schema: Schema,
+  path: string,
+  causes: Cause[],
+): void {
+  if (!unique.has(schema)) return;
   if (Array.isArray(value)) {
     const seen = new Set<string>();
     value.forEach((item, index) => {
+      const at = `${path}[${index}]`;
       const key = itemKey(schema, item);
       if (key !== undefined && seen.has(key)) {
-        causes.push(cause.duplicate(`${path}[${index}]`, JSON.parse(key.slice(2)) as Json));
+        causes.push(cause.duplicate(at, JSON.parse(key.slice(2)) as Json));
       }
       if (key !== undefined) seen.add(key);
-      if (schema.items !== undefined) findDuplicates(item, schema.items, `${path}[${index}]`, causes);
+      if (schema.items !== undefined) findDuplicates(unique, item, schema.items, at, causes);
     });
   } else if (isObject(value)) {
     for (const [key, item] of Object.entries(value)) {
       const child = childSchema(schema, key);
-      if (child !== undefined && item !== undefined) findDuplicates(item, child, `${path}.${key}`, causes);
+      if (child === undefined || item === undefined) continue;
+      findDuplicates(unique, item, child, `${path}.${key}`, causes);
     }
   }
 }

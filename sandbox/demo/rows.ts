@@ -32,17 +32,11 @@ export function lineOf(row: Row, now: number): string {
 
 /** Changes when something happened, and not with the passing of time. */
 export function signatureOf(row: Row): string {
+  const { token, failures } = row.status ?? {};
+  // a first login that is under way is not yet news
+  if (token === undefined && failures === undefined && !isStalled(row)) return 'waiting';
   const ready = conditionOf(row, 'Ready');
-  const { token, login, failures } = row.status ?? {};
-  const parts = [
-    ready?.status,
-    ready?.reason,
-    isStalled(row),
-    token?.issuedAt,
-    login?.tries,
-    failures?.retryAt,
-  ];
-  return JSON.stringify(parts);
+  return JSON.stringify([ready?.status, ready?.reason, isStalled(row), token?.issuedAt, failures?.retryAt]);
 }
 
 export function isReady(row: Row): boolean {
@@ -53,17 +47,10 @@ export function isStalled(row: Row): boolean {
   return conditionOf(row, 'Stalled')?.status === 'True';
 }
 
-/** The bar and what it says in words; for a credential without a token, its tries. */
+/** The bar, and what it says in words; for a credential without a token, its tries. */
 function timesOf(row: Row, now: number): string {
-  const { token, login, failures } = row.status ?? {};
-  if (token === undefined) {
-    const tries = login?.tries ?? 0;
-    const refused = tries === 0 ? '' : `${tries} ${tries === 1 ? 'login' : 'logins'} refused`;
-    if (isStalled(row)) return `${refused}, waiting for a person`.replace(/^, /, '');
-    const retryAt = failures?.retryAt;
-    const next = retryAt === undefined ? '' : `next try ${relative(Date.parse(retryAt) - now)}`;
-    return [refused, next].filter(part => part !== '').join(', ');
-  }
+  const { token } = row.status ?? {};
+  if (token === undefined) return triesOf(row, now);
   const issued = Date.parse(token.issuedAt);
   const renew = token.renewAt === undefined ? undefined : Date.parse(token.renewAt);
   const expires = token.expiresAt === undefined ? undefined : Date.parse(token.expiresAt);
@@ -72,6 +59,24 @@ function timesOf(row: Row, now: number): string {
     expires === undefined ? 'no expiry' : `expires ${relative(expires - now)}`,
   ];
   return `${barOf(issued, renew, expires, now)} ${words.join(', ')}`;
+}
+
+/** A login is counted before it is sent: one that is under way is among them. */
+function triesOf(row: Row, now: number): string {
+  const { login, failures } = row.status ?? {};
+  const tries = login?.tries ?? 0;
+  if (isStalled(row))
+    return tries === 0 ? 'waits for a person' : `refused ${times(tries)}, waits for a person`;
+  const retryAt = failures?.retryAt === undefined ? undefined : Date.parse(failures.retryAt);
+  if (retryAt !== undefined && retryAt > now) {
+    const refused = tries === 0 ? '' : `refused ${times(tries)}, `;
+    return `${refused}tries again ${relative(retryAt - now)}`;
+  }
+  return tries === 0 ? '' : `logging in, try ${tries}`;
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 
 /**
  * Keyed digests `v1:<key id>:<mac>`, bound to a credential's UID: a bare hash of a password could be guessed
@@ -6,11 +6,12 @@ import { createHmac } from 'node:crypto';
  */
 export class Digester {
   readonly #prefix: string;
-  readonly #key: Uint8Array;
+  /** Made once: from bytes each digest would make one, which costs more than the digest. */
+  readonly #key: KeyObject;
 
   constructor(keyId: string, key: Uint8Array) {
     this.#prefix = `v1:${keyId}:`;
-    this.#key = key;
+    this.#key = createSecretKey(key);
   }
 
   /** @param value anything JSON can hold; the order of an object's keys does not matter. */

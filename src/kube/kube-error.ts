@@ -51,7 +51,7 @@ const CAUSES_MAX = 10;
 
 function sentence({ what, code, reason, fields = [], detail }: Facts): string {
   const outcome = code === 0 ? `no answer from the API server (${reason})` : `${code} ${reason}`;
-  const named = fields.flatMap(cause => (cause.field === '' ? [] : [cause.field]));
+  const named = [...new Set(fields.flatMap(cause => (cause.field === '' ? [] : [cause.field])))];
   const at = named.length === 0 ? '' : ` at ${named.join(', ')}`;
   const text = detail === undefined || detail === '' ? '' : `: ${cut(detail, DETAIL_MAX)}`;
   return `${what}: ${outcome}${at}${text}`;
@@ -135,12 +135,17 @@ export const isNotFound = (error: unknown): boolean => is(error, 404);
 export const isForbidden = (error: unknown): boolean => is(error, 403);
 /** The resourceVersion or the continue token is too old. */
 export const isGone = (error: unknown): boolean => is(error, 410);
-/** A precondition (uid, resourceVersion) or another field manager stands against the write. */
-export const isConflict = (error: unknown): boolean => is(error, 409) && error.reason !== 'AlreadyExists';
+/**
+ * A precondition (uid, resourceVersion) or another field manager stands against the write.
+ * An apply with another object's uid is refused as an invalid change of it.
+ */
+export const isConflict = (error: unknown): boolean =>
+  (is(error, 409) && error.reason !== 'AlreadyExists') ||
+  (is(error, 422) && error.fields.length > 0 && error.fields.every(cause => cause.field === 'metadata.uid'));
 export const isAlreadyExists = (error: unknown): boolean =>
   is(error, 409) && error.reason === 'AlreadyExists';
 /** The object breaks its schema or a rule. */
-export const isInvalid = (error: unknown): boolean => is(error, 422);
+export const isInvalid = (error: unknown): boolean => is(error, 422) && !isConflict(error);
 
 /** No answer, or one that says "later". */
 export function isRetriable(error: unknown): boolean {

@@ -55,6 +55,11 @@ export interface ListWatchHealth {
 
 /** A watch that lasted as long counts as a success. */
 const LIVED_MS = 10_000;
+/**
+ * After as long without an event or bookmark, the next watch begins with a list. A server whose history was set back
+ * (a restored etcd) waits in silence for a version that it has not reached, and nothing else would ever tell.
+ */
+const UNHEARD_MS = 290_000;
 
 const ACCEPT_METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
@@ -64,7 +69,7 @@ const ACCEPT_METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=me
  * ```
  * idle ─start─> listing ──all told──> watching ──ended──> watching, from the last version
  *                 ^  ^                    │
- *                 │  └──── 410 ───────────┤
+ *                 │  └─ 410, long unheard ┤
  *                 │                       │ broken, refused, silent, ended at once
  *                 └──── waiting <─────────┘
  *                          └───────────────────────────> watching, from the last version
@@ -87,6 +92,8 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
   /** Where the watch goes on; undefined when a list is needed. */
   #version: string | undefined;
   #streams = true;
+  /** When the version was last confirmed: by a list, an event or a bookmark. */
+  #heardAt = 0;
   /** Since when the present watch has been open. */
   #openedAt: number | undefined;
   readonly #stopping = new AbortController();
@@ -150,10 +157,10 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
 
   /** @returns milliseconds to wait before the next attempt. */
   #conclude(error: unknown): number {
-    const { random, log, name } = this.#options;
+    const { clock, random, log, name } = this.#options;
     const streamedList = this.#version === undefined && this.#streams;
     const { relist, paged, calm } = watchEnd(error, streamedList);
-    if (relist) this.#version = undefined;
+    if (relist || clock.monotonic() - this.#heardAt >= UNHEARD_MS) this.#version = undefined;
     if (paged) {
       this.#streams = false;
       log.info({ resource: name }, 'the API server does not stream lists: using pages');
@@ -240,6 +247,7 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
     const { signal } = this.#stopping;
     const event = (event: WatchEvent): void => {
       this.#alive();
+      this.#heardAt = this.#lastEventMono;
       on.event(event);
     };
     await openWatch(
@@ -276,6 +284,7 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
   #listed(items: readonly T[], version: string): void {
     this.#handle(() => this.#options.handler.replace(items, version));
     this.#version = version;
+    this.#heardAt = this.#options.clock.monotonic();
     this.#syncedOnce = true;
     this.#sync.resolve();
   }

@@ -138,6 +138,15 @@ describe('a refusal', () => {
     expect(predicates.filter(each => each(error))).toEqual([predicate]);
   });
 
+  test('of an apply because its uid is another’s is a conflict', async () => {
+    const cause = { reason: 'FieldValueInvalid', field: 'metadata.uid', message: 'field is immutable' };
+    const answer = failure(client.apply(SECRET, {}, Any));
+    (await api.next()).status(422, 'Invalid', { details: { causes: [cause, cause] } });
+    const error = await answer;
+    expect([isConflict(error), isInvalid(error)]).toEqual([true, false]);
+    expect(error.message).toBe('apply secrets: 422 Invalid at metadata.uid');
+  });
+
   const invalid = {
     message: `data.x: Invalid value: "${CANARY}"`,
     details: {

@@ -318,6 +318,27 @@ describe('the watch', () => {
   });
 });
 
+describe('a server that waits in silence for a version that it has not reached', () => {
+  test('is asked for a list, also when its watches end in good order', async () => {
+    const made = listWatch();
+    (await synced(made, '1000', ['a'])).end();
+    const call = (await api.next()).open();
+    await until(() => made.health.state === 'watching', 'the watch');
+    await clock.advance(289_999);
+    call.end();
+    const second = await api.next();
+    expect(second.param('resourceVersion')).toBe('1000');
+    second.open();
+    await until(() => made.health.state === 'watching', 'the watch');
+    await clock.advance(20_000);
+    second.end();
+    const list = await api.next();
+    expect(list.param('sendInitialEvents')).toBe('true');
+    list.open().event('ADDED', object('b', '7')).bookmark('9', true);
+    await until(() => names().join() === 'b', 'the history that was set back');
+  });
+});
+
 describe('the watchdog', () => {
   test('no head within 30 s', async () => {
     const made = listWatch();
@@ -329,7 +350,7 @@ describe('the watchdog', () => {
     await api.next();
   });
 
-  test('silence past the watch’s own end', async () => {
+  test('silence past the watch’s own end; after as much, a list tells whether anything was missed', async () => {
     const made = listWatch();
     const call = await synced(made);
     await clock.advance(329_999);
@@ -337,7 +358,7 @@ describe('the watchdog', () => {
     expect([call.closed, made.health.lastEventMono]).toEqual([false, 0]);
     await clock.advance(1);
     await waits(made, 250);
-    expect((await api.next()).param('resourceVersion')).toBe('10');
+    expect((await api.next()).param('sendInitialEvents')).toBe('true');
     expect(log.text).toContain('WatchSilent');
   });
 

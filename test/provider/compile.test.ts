@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import selfsigned from 'selfsigned';
 import { describe, expect, it } from 'vitest';
-import { ProviderSpec } from '../../src/api/provider.ts';
 import { account, compiled, type Draft, engine, flow, problemsOf, spec } from './engine-support.ts';
 
 const one = (over: Draft, field: string, message: RegExp): [Draft, string, RegExp] => [over, field, message];
@@ -198,12 +197,12 @@ describe('fingerprints', () => {
 });
 
 it('knows no provider by name', () => {
-  const names = /admintotal|ventiapp|sendfact|firmeasy|pgf/i;
-  const files = ['engine', 'compile', 'answer', 'request', 'response', 'lifetime', 'render', 'resolve'];
+  const src = new URL('../../src/', import.meta.url);
+  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'));
+  expect(files.length).toBeGreaterThan(20);
   for (const file of files) {
-    expect(readFileSync(new URL(`../../src/provider/${file}.ts`, import.meta.url), 'utf8')).not.toMatch(
-      names,
+    expect(readFileSync(new URL(file, src), 'utf8')).not.toMatch(
+      /admintotal|ventiapp|sendfact|firmeasy|pgf/i,
     );
   }
-  expect(ProviderSpec.safeParse({}).success).toBe(false);
 });
