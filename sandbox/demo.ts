@@ -10,8 +10,9 @@ const HELP = `npm run demo [-- --for DURATION]
 Runs the operator against a cluster and five providers that live on this machine alone: no cluster, no account and
 no network are needed. Shows each credential, and what happens as it happens.
 
-  --for DURATION   Ends after so long, as 45s or 2m. Exit code 0 only when every good credential was Ready and the
-                   token that lives for two minutes was refreshed; needs 40s. Without it: until Ctrl-C.
+  --for DURATION   Ends after so long, as 45s or 2m. Exit code 0 only when every good credential was Ready, the
+                   token that lives for two minutes was refreshed, and the one with a wrong password stalled; needs
+                   40s. Without it: until Ctrl-C.
   --help           This text.
 `;
 
@@ -73,13 +74,13 @@ async function main(): Promise<void> {
   }
   const problem = await demo.run(flags.forMs);
   await demo.stop();
-  const problems = problem !== undefined ? [problem] : flags.forMs === undefined ? [] : demo.missing();
+  const problems = problem !== undefined ? [problem] : flags.forMs === undefined ? [] : demo.problems();
   if (problems.length > 0) {
     process.stdout.write(`\nNot as it should be: ${problems.join('; ')}.\n`);
     process.exitCode = 1;
   } else if (flags.forMs !== undefined) {
     process.stdout.write(
-      `\nAs it should be, for ${formatDuration(flags.forMs)}: all seven flows were Ready, and the two-minute token was refreshed.\n`,
+      `\nAs it should be, for ${formatDuration(flags.forMs)}: all seven flows were Ready, the two-minute token was refreshed, and the wrong password stalled.\n`,
     );
   }
 }

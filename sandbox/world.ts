@@ -9,10 +9,12 @@ import type { Clock, Random, Timer } from '../src/loop/clock.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import type { JsonObject } from './apiserver/json.ts';
 import { WireDispatcher } from './dispatcher.ts';
+import { listenerFor } from './listener.ts';
 import { createProviders, type Providers, type ProvidersOptions } from './providers/index.ts';
 import { seeded } from './random.ts';
-import { routes } from './routes.ts';
+import { firstOf, type Route, routes } from './routes.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import type { WireHandler } from './wire.ts';
 
 /**
  * A cluster, its providers and an operator in one process, on a virtual clock and without a socket:
@@ -24,6 +26,8 @@ export interface World {
   readonly providers: Providers;
   /** All that the operators have logged. */
   readonly logs: string[];
+  /** Every operator that was started, crashed ones included. */
+  readonly runs: readonly Run[];
   /** Starts an operator; the clock must run for it to get anywhere. */
   start(flags?: readonly string[]): Run;
 }
@@ -50,13 +54,17 @@ export function crdTexts(): string[] {
   return readdirSync(join(ROOT, 'crds')).map(name => readFileSync(join(ROOT, 'crds', name), 'utf8'));
 }
 
-export function createWorld(options: {
-  readonly seed?: number | string;
-  readonly providers?: Omit<ProvidersOptions, 'clock' | 'random'>;
-  /** How far the operator's wall clock is off, ms. */
-  readonly operatorSkewMs?: number;
-  readonly keepLogs?: boolean;
-} = {}): World {
+export function createWorld(
+  options: {
+    readonly seed?: number | string;
+    readonly providers?: Omit<ProvidersOptions, 'clock' | 'random'>;
+    /** How far the operator's wall clock is off, ms. */
+    readonly operatorSkewMs?: number;
+    readonly keepLogs?: boolean;
+    /** Providers besides the five. */
+    readonly extraOrigins?: Readonly<Record<string, WireHandler>>;
+  } = {},
+): World {
   const { seed = 1, keepLogs = true } = options;
   const clock = new VirtualClock({ startMs: START_MS });
   const api = createApiServer({ clock, crds: crdTexts(), random: seeded(`${seed}/api`) });
@@ -64,38 +72,57 @@ export function createWorld(options: {
   for (const definition of readYaml('deploy/providers')) api.put(definition);
   api.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tokensync' } });
   const logs: string[] = [];
-  let runs = 0;
-  return {
+  const runs: Run[] = [];
+  const toProviders = firstOf(routes(options.extraOrigins ?? {}), providers.route);
+  const world: World = {
     clock,
     api,
     providers,
     logs,
+    runs,
     start(flags = []) {
-      runs += 1;
-      const name = `${seed}/operator-${runs}`;
-      const write = (line: string): void => {
-        if (keepLogs) logs.push(line);
-      };
-      return startOperator({ clock: clock.view(options.operatorSkewMs ?? 0), random: seeded(name), name, api, providers, write, flags });
+      const name = `${seed}/operator-${runs.length + 1}`;
+      const run = startOperator({
+        clock: clock.view(options.operatorSkewMs ?? 0),
+        random: seeded(name),
+        name,
+        toApi: routes({
+          [API]: request => {
+            const response = api.handler(request);
+            listener?.request(request, response);
+            return response;
+          },
+        }),
+        toProviders,
+        write: line => {
+          if (keepLogs) logs.push(line);
+          listener?.log(line);
+        },
+        flags,
+      });
+      runs.push(run);
+      return run;
     },
   };
+  const listener = listenerFor(world);
+  return world;
 }
 
 function startOperator(options: {
   clock: Clock;
   random: Random;
   name: string;
-  api: ApiServer;
-  providers: Providers;
+  toApi: Route;
+  toProviders: Route;
   write: (line: string) => void;
   flags: readonly string[];
 }): Run {
-  const { api, providers, random, name, flags } = options;
+  const { random, name, flags } = options;
   const parsed = parseConfig(['--operator-namespace=tokensync', ...flags], { HOME: '/nonexistent' });
   if (parsed.kind !== 'run') throw new Error(parsed.text);
   const clock = new MortalClock(options.clock);
-  const toApi = new WireDispatcher({ route: routes({ [API]: api.handler }) });
-  const toProviders = new WireDispatcher({ route: providers.route });
+  const toApi = new WireDispatcher({ route: options.toApi });
+  const toProviders = new WireDispatcher({ route: options.toProviders });
   let dead = false;
   const composition = compose(parsed.config, {
     clock,

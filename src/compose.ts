@@ -48,10 +48,11 @@ export function compose(config: Config, ports: Ports): Composition {
     ...(ports.write === undefined ? {} : { write: ports.write }),
   });
   const metrics = new Metrics({
-    clock,
     perCredential: config.credentialMetrics,
     process: ports.processMetrics ?? false,
   });
+  // One replica leads itself, until leases say who does.
+  metrics.leader(true);
   const serverTime = new ServerTime(clock);
   const client = new KubeClient({
     endpoint,

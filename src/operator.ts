@@ -30,6 +30,7 @@ import type { Engine, Transport } from './provider/types.ts';
 import { Providers, reconcileProvider } from './providers.ts';
 import { reconcile } from './reconcile.ts';
 import type { Context, Settings } from './steps/context.ts';
+import { splitLane } from './steps/plan.ts';
 
 export interface OperatorOptions {
   readonly settings: Settings;
@@ -75,11 +76,9 @@ export class Operator {
   readonly #probes: Schedule;
   readonly #queue: Queue;
   readonly #providerQueue: Queue;
-  readonly #watches: ListWatch<{ metadata: ObjectMeta }>[] = [];
+  readonly #watches = new Map<string, ListWatch<{ metadata: ObjectMeta }>>();
   readonly #retries = new Map<string, number>();
   readonly #abandon = new AbortController();
-  /** Which providers an origin's circuit is shown for. */
-  readonly #providersOf = new Map<string, Set<string>>();
   #context: Context | undefined;
   #started = false;
   #draining = false;
@@ -90,13 +89,13 @@ export class Operator {
     this.#providers = new Providers(options.engine, this.#providerStore);
     this.#events = new EventRecorder(client, serverTime, options.instance, log);
     this.#gate = new Gate({ clock, wake: key => this.#queue.add(key) });
-    this.#probes = new Schedule(clock, origin => this.#health.probeDue(origin));
+    this.#probes = new Schedule(clock, lane => this.#health.probeDue(lane));
     this.#health = new OriginHealth({
       now: () => clock.monotonic(),
       chance: () => random.next(),
       wake: key => this.#queue.add(key),
-      probeIn: (origin, ms) => this.#probes.within(origin, ms),
-      circuitChanged: (origin, open) => this.#circuitChanged(origin, open),
+      probeIn: (lane, ms) => this.#probes.within(lane, ms),
+      circuitChanged: (lane, open) => this.#circuitChanged(lane, open),
     });
     this.#queue = new Queue({
       clock,
@@ -120,8 +119,8 @@ export class Operator {
     this.#context = this.#makeContext(await this.#digester());
     this.#index();
     this.#watch();
-    for (const watch of this.#watches) watch.start();
-    await Promise.all(this.#watches.map(watch => watch.synced));
+    for (const watch of this.#watches.values()) watch.start();
+    await Promise.all([...this.#watches.values()].map(watch => watch.synced));
     this.#started = true;
     for (const provider of this.#providerStore.values()) this.#providerQueue.add(keyOf(provider));
     for (const credential of this.#credentials.values()) this.#queue.add(keyOf(credential));
@@ -155,7 +154,7 @@ export class Operator {
     const overdue = this.#options.clock.after(graceMs, () => this.#abandon.abort());
     this.#probes.clear();
     await Promise.all([this.#queue.drain(), this.#providerQueue.drain()]);
-    await Promise.all([this.#events.flush(), ...this.#watches.map(watch => watch.stop())]);
+    await Promise.all([this.#events.flush(), ...[...this.#watches.values()].map(watch => watch.stop())]);
     overdue.cancel();
   }
 
@@ -167,7 +166,7 @@ export class Operator {
   /** The loops are alive. @returns what is not, or undefined. */
   notHealthy(): string | undefined {
     const now = this.#options.clock.monotonic();
-    if (this.#watches.some(({ health }) => now - health.lastEventMono > SILENT_WATCH_MS))
+    if ([...this.#watches.values()].some(({ health }) => now - health.lastEventMono > SILENT_WATCH_MS))
       return 'a watch is silent';
     return this.#queue.lateness > LATE_SCHEDULER_MS ? 'the scheduler is late' : undefined;
   }
@@ -175,6 +174,10 @@ export class Operator {
   /** For metrics, read when they are scraped. */
   observeInto(metrics: Metrics): void {
     metrics.queueDepth(this.#queue.depth);
+    const now = this.#options.clock.monotonic();
+    for (const [name, { health }] of this.#watches) {
+      metrics.watch(name, { ageSeconds: (now - health.lastEventMono) / 1000, restarts: health.restarts });
+    }
   }
 
   #makeContext(digester: Digester): Context {
@@ -260,7 +263,8 @@ export class Operator {
     metadataOnly = false,
   ): void {
     const { client, clock, random, log } = this.#options;
-    this.#watches.push(
+    this.#watches.set(
+      name,
       new ListWatch({ client, path, metadataOnly, parse, handler, clock, random, log, name }),
     );
   }
@@ -330,18 +334,15 @@ export class Operator {
       this.#providerStore.get(provider)?.status?.conditions.find(({ type }) => type === 'Saturated')
         ?.status === 'True';
     if (saturated !== shown) this.#providerQueue.add(provider);
-    if (worst === undefined) return;
-    const names = this.#providersOf.get(worst.origin) ?? new Set();
-    this.#providersOf.set(worst.origin, names.add(provider));
   }
 
-  #circuitChanged(origin: string, open: boolean): void {
+  #circuitChanged(lane: string, open: boolean): void {
+    const { provider, origin } = splitLane(lane);
     this.#options.log.warn(
-      { origin, open },
+      { provider, origin, open },
       open ? 'circuit opened: one credential probes' : 'circuit closed',
     );
-    for (const provider of this.#providersOf.get(origin) ?? [])
-      this.#options.metrics.circuit(provider, origin, open);
+    this.#options.metrics.circuit(provider, origin, open);
   }
 
   #namespaceLabels(namespace: string): Readonly<Record<string, string>> {

@@ -1,7 +1,9 @@
+import type { Verdict } from './decide/decide.ts';
+import { succeeded, uncounted } from './decide/login-limit.ts';
 import type { CredentialObject } from './kube/objects.ts';
 import { type Attempt, attempt, withdraw } from './steps/attempt.ts';
-import { limit } from './steps/clearance.ts';
-import { announce, type Facts, nextLook, statusOf, writeStatus } from './steps/conclude.ts';
+import { blockedBefore, limit, standingRecord } from './steps/clearance.ts';
+import { announce, type Facts, nextLook, published, statusOf, writeStatus } from './steps/conclude.ts';
 import type { Context } from './steps/context.ts';
 import { type Memory, newMemory } from './steps/memory.ts';
 import { atHand, type Observed, observe } from './steps/observe.ts';
@@ -83,7 +85,7 @@ async function republish(observed: Observed, context: Context): Promise<Done> {
   const { plan, memory, observation, target, want } = observed;
   const asItWas = { held: observation.held, data: target.data };
   const now = context.serverTime.now();
-  const wait = Math.max(memory.blocked?.retryAt ?? 0, repairAgainAt(memory));
+  const wait = Math.max(blockedBefore(observed) ?? 0, repairAgainAt(memory));
   if (wait > now) return { facts: asItWas, until: wait };
   const token = atHand(plan, memory, now);
   if (plan === undefined || token === undefined) return { facts: asItWas, until: now + LOOK_AGAIN_MS };
@@ -94,7 +96,18 @@ async function republish(observed: Observed, context: Context): Promise<Done> {
       'Secret written again',
     );
   }
-  return publish(observed, token, {}, context);
+  // A login that a crash cut short of its status has worked all the same: its count ends.
+  const login = plan.login;
+  const proven =
+    login !== undefined &&
+    token.held.grant === 'Login' &&
+    token.held.issuedAt > (observation.held?.issuedAt ?? 0)
+      ? {
+          login: succeeded(uncounted(standingRecord(observed, login, context)), login.digests, now),
+          failures: 'none' as const,
+        }
+      : {};
+  return publish(observed, token, proven, context);
 }
 
 /** Against an edit war: three repairs at once, then ever further apart, up to a minute. Calm for ten minutes ends it. */
@@ -117,7 +130,10 @@ async function settle(observed: Observed, result: Attempt, context: Context): Pr
     case 'overtaken':
       return { facts: { ...asItWas, login: result.login }, until: now + LOOK_AGAIN_MS };
     case 'blocked':
-      return { facts: { ...asItWas, refreshed: result.verdict }, until: blockedUntil(observed.memory, now) };
+      return {
+        facts: { ...asItWas, refreshed: result.verdict },
+        until: blockedUntil(observed, result.verdict, now),
+      };
     case 'granted': {
       const { login, unsaved } = result;
       return publish(
@@ -138,7 +154,7 @@ async function publish(
   facts: Partial<Facts>,
   context: Context,
 ): Promise<Done> {
-  const { plan, memory, observation, target, key, credential } = observed;
+  const { plan, observation, target, key, credential } = observed;
   const asItWas = { ...facts, held: observation.held, data: target.data };
   const current = context.credentials.get(key)?.metadata;
   // Deleted while its login was under way: what is gone is not brought back.
@@ -153,7 +169,7 @@ async function publish(
   if (!written.ok) {
     return {
       facts: { ...asItWas, refreshed: written.verdict },
-      until: blockedUntil(memory, context.serverTime.now()),
+      until: blockedUntil(observed, written.verdict, context.serverTime.now()),
     };
   }
   await removeFormer(observed, context);
@@ -163,21 +179,19 @@ async function publish(
       held: written.held,
       data: 'intact',
       secretName: target.name,
-      refreshed: facts.refreshed ?? {
-        status: 'True',
-        reason: 'TokenPublished',
-        message: `The last ${written.held.grant === 'Login' ? 'login' : 'refresh'} worked, and its token is in the Secret.`,
-      },
+      refreshed: facts.refreshed ?? published(written.held),
     },
     ...(facts.refreshed === undefined ? {} : { until: context.serverTime.now() + SAVE_AGAIN_MS }),
   };
 }
 
 /** The API server refuses the write: tried again after half a minute, doubling to ten. */
-function blockedUntil(memory: Memory, now: number): number {
+function blockedUntil({ memory, credential }: Observed, verdict: Verdict, now: number): number {
+  // The watch tells when a stranger's Secret goes.
+  if (verdict.reason === 'SecretConflict') return now + 30_000;
   const refused = (memory.blocked?.count ?? 0) + 1;
   const retryAt = now + Math.min(600_000, 30_000 * 2 ** Math.min(10, refused - 1));
-  memory.blocked = { count: refused, retryAt };
+  memory.blocked = { count: refused, retryAt, generation: credential.metadata.generation };
   return retryAt;
 }
 

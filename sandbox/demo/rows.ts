@@ -12,22 +12,48 @@ export interface Row {
 
 const BAR_CELLS = 20;
 
-/** The marks and columns of one line; `now` in milliseconds since 1970. */
+/** One line in words, for where nothing is drawn over. @param now milliseconds since 1970. */
 export function lineOf(row: Row, now: number): string {
-  const ready = conditionOf(row, 'Ready');
-  const stalled = isStalled(row);
-  const mark = ready?.status === 'True' ? '●' : stalled ? '✖' : '○';
-  const columns = [
-    mark,
-    row.name.padEnd(18),
-    row.provider.padEnd(10),
-    row.flow.padEnd(11),
-    `Ready=${ready?.status ?? 'Unknown'}`.padEnd(13),
-    (stalled ? `Stalled/${conditionOf(row, 'Stalled')?.reason}` : (ready?.reason ?? 'Pending')).padEnd(23),
-    (row.status?.token?.grant ?? '-').padEnd(7),
-    timesOf(row, now),
-  ];
-  return columns.join(' ').trimEnd();
+  const stalled = isStalled(row) ? ', Stalled' : '';
+  const head = `${markOf(row)} ${row.name} (${row.provider}, ${row.flow}): Ready=${readyOf(row)}${stalled}, ${reasonOf(row)}`;
+  const life = lifeOf(row, now);
+  if (life === undefined) return [head, triesOf(row, now)].filter(part => part !== '').join(', ');
+  const renews = life.renews === '-' ? 'is kept' : `renews in ${life.renews}`;
+  const expires = life.expires === 'never' ? 'never expires' : `expires in ${life.expires}`;
+  return `${head}, by ${life.grant}, ${renews}, ${expires} ${life.bar}`;
+}
+
+/** A table with a heading, for a terminal. */
+export function tableOf(rows: readonly Row[], now: number): string[] {
+  const heading = ['', 'NAME', 'PROVIDER', 'FLOW', 'READY', 'REASON', 'GRANT', 'RENEWS', 'EXPIRES', 'LIFE'];
+  const cells = rows.map(row => {
+    const ready = isStalled(row) ? 'Stalled' : readyOf(row);
+    const life = lifeOf(row, now);
+    const rest = life === undefined ? [triesOf(row, now)] : [life.grant, life.renews, life.expires, life.bar];
+    return [markOf(row), row.name, row.provider, row.flow, ready, reasonOf(row), ...rest];
+  });
+  return [heading, ...cells].map(line =>
+    line
+      .map((cell, column) => cell.padEnd(WIDTHS[column] ?? 0))
+      .join(' ')
+      .trimEnd(),
+  );
+}
+
+/** Of the columns; what is longer moves the rest of its line. */
+const WIDTHS = [1, 18, 10, 11, 7, 14, 7, 7, 7];
+
+function markOf(row: Row): string {
+  if (isReady(row)) return '●';
+  return isStalled(row) ? '✖' : '○';
+}
+
+function readyOf(row: Row): string {
+  return conditionOf(row, 'Ready')?.status ?? 'Unknown';
+}
+
+function reasonOf(row: Row): string {
+  return conditionOf(row, 'Ready')?.reason ?? 'Pending';
 }
 
 /** Changes when something happened, and not with the passing of time. */
@@ -47,18 +73,18 @@ export function isStalled(row: Row): boolean {
   return conditionOf(row, 'Stalled')?.status === 'True';
 }
 
-/** The bar, and what it says in words; for a credential without a token, its tries. */
-function timesOf(row: Row, now: number): string {
+function lifeOf(row: Row, now: number) {
   const { token } = row.status ?? {};
-  if (token === undefined) return triesOf(row, now);
+  if (token === undefined) return undefined;
   const issued = Date.parse(token.issuedAt);
   const renew = token.renewAt === undefined ? undefined : Date.parse(token.renewAt);
   const expires = token.expiresAt === undefined ? undefined : Date.parse(token.expiresAt);
-  const words = [
-    renew === undefined ? 'kept' : `renews ${relative(renew - now)}`,
-    expires === undefined ? 'no expiry' : `expires ${relative(expires - now)}`,
-  ];
-  return `${barOf(issued, renew, expires, now)} ${words.join(', ')}`;
+  return {
+    grant: token.grant,
+    renews: renew === undefined ? '-' : left(renew - now),
+    expires: expires === undefined ? 'never' : left(expires - now),
+    bar: barOf(issued, renew, expires, now),
+  };
 }
 
 /** A login is counted before it is sent: one that is under way is among them. */
@@ -70,7 +96,7 @@ function triesOf(row: Row, now: number): string {
   const retryAt = failures?.retryAt === undefined ? undefined : Date.parse(failures.retryAt);
   if (retryAt !== undefined && retryAt > now) {
     const refused = tries === 0 ? '' : `refused ${times(tries)}, `;
-    return `${refused}tries again ${relative(retryAt - now)}`;
+    return `${refused}tries again in ${left(retryAt - now)}`;
   }
   return tries === 0 ? '' : `logging in, try ${tries}`;
 }
@@ -101,8 +127,8 @@ export function barOf(
   }).join('');
 }
 
-function relative(ms: number): string {
-  return ms < 0 ? 'now' : `in ${formatDuration(Math.ceil(ms / 1000) * 1000)}`;
+function left(ms: number): string {
+  return formatDuration(Math.ceil(Math.max(0, ms) / 1000) * 1000);
 }
 
 function conditionOf(row: Row, type: string) {

@@ -3,7 +3,7 @@ import type { Manifest } from './client.ts';
 import type { Cluster } from './cluster.ts';
 import { happeningOf, logLineOf } from './happenings.ts';
 import { OperatorProcess } from './operator.ts';
-import { lineOf, type Row, signatureOf } from './rows.ts';
+import { lineOf, type Row, signatureOf, tableOf } from './rows.ts';
 import { Screen } from './screen.ts';
 import { Verdict } from './verdict.ts';
 
@@ -11,6 +11,7 @@ export const NAMESPACE = 'demo';
 export const OPERATOR_NAMESPACE = 'tokensync-system';
 /** The one whose token lives for two minutes. */
 const SHORT_LIVED = 'sendfact-token';
+const MISTYPED = 'mistyped';
 /** Shortened, so that the mistyped password stalls while one looks on; see `--help` of the operator. */
 const REJECTION_DELAYS = '2s,5s';
 const REDRAW_MS = 500;
@@ -35,7 +36,7 @@ export class Demo {
     this.#defaultFlows = new Map(
       definitions.map(definition => [definition.metadata.name, defaultFlowOf(definition)]),
     );
-    this.#verdict = new Verdict(good, SHORT_LIVED);
+    this.#verdict = new Verdict({ ready: good, refreshed: SHORT_LIVED, stalled: MISTYPED });
     const flags = {
       '--kubeconfig': cluster.kubeconfig,
       '--operator-namespace': OPERATOR_NAMESPACE,
@@ -82,9 +83,9 @@ export class Demo {
     this.#ended.resolve(undefined);
   }
 
-  /** What has not been seen that should have been. */
-  missing(): string[] {
-    return this.#verdict.missing();
+  /** What is not as it should be, so far. */
+  problems(): string[] {
+    return this.#verdict.problems();
   }
 
   async stop(): Promise<void> {
@@ -131,7 +132,7 @@ export class Demo {
     const rows = [...this.#rows.values()].toSorted((a, b) => a.name.localeCompare(b.name));
     this.#screen.show([
       '',
-      ...rows.map(row => lineOf(row, now)),
+      ...tableOf(rows, now),
       '',
       `kubectl --kubeconfig ${this.#cluster.kubeconfig} get pcred`,
       ...(this.#metrics === '' ? [] : [`curl -s ${this.#metrics}`]),

@@ -116,10 +116,12 @@ export function readiness(
   why: Verdict | undefined,
 ): Verdict {
   const { held } = o;
+  // why a credential is stalled is itself a verdict of True: it must not make Ready true
+  const blocked = why === undefined ? undefined : no(why.reason, why.message);
   if (held === undefined || o.data === 'absent')
-    return why ?? no('TokenMissing', 'The target Secret holds no token yet.');
+    return blocked ?? no('TokenMissing', 'The target Secret holds no token yet.');
   if (o.data === 'edited') {
-    return why ?? no('TokenMissing', 'Someone changed the target Secret: the token is being put back.');
+    return blocked ?? no('TokenMissing', 'Someone changed the target Secret: the token is being put back.');
   }
   if (o.account === 'other' || (o.inputs === 'other' && !sourceSame)) {
     return no(
@@ -128,7 +130,7 @@ export function readiness(
     );
   }
   if (!isLive(held, o.now))
-    return why ?? no('TokenExpired', `The token expired at ${instant(held.expiresAt)}.`);
+    return blocked ?? no('TokenExpired', `The token expired at ${instant(held.expiresAt)}.`);
   const until =
     held.expiresAt === undefined ? 'It has no stated expiry.' : `It expires at ${instant(held.expiresAt)}.`;
   if (suspended)

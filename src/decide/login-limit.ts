@@ -117,6 +117,11 @@ export function counted(record: LoginRecord, request: LoginRequest, now: number)
   };
 }
 
+/** Takes a count back of which only the record is left: the login that it stood for has worked. */
+export function uncounted(record: LoginRecord): LoginRecord {
+  return { ...record, refusedAt: record.refusedAt.filter(at => at !== record.lastTriedAt) };
+}
+
 /** @param before the record as it stood before the count. */
 export function succeeded(before: LoginRecord, request: LoginRequest, now: number): LoginRecord {
   return {

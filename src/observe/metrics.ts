@@ -1,6 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { FailureClass } from '../errors.ts';
-import type { Clock } from '../loop/clock.ts';
 import { FAMILIES, type Family } from './families.ts';
 import { Owned } from './owned.ts';
 
@@ -40,10 +39,9 @@ export interface CredentialState {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #owned = new Owned();
-  readonly #clock: Clock;
   readonly #perCredential: boolean;
-  /** Monotonic milliseconds, by resource. */
-  readonly #lastEvent = new Map<string, number>();
+  /** As last told, by resource. */
+  readonly #restarts = new Map<string, number>();
   readonly #providerOf = new Map<string, string>();
   readonly #refreshTotal = this.#counter(FAMILIES.refreshTotal);
   readonly #refreshDuration = this.#histogram(FAMILIES.refreshDuration);
@@ -56,22 +54,17 @@ export class Metrics {
   readonly #circuit = this.#gauge(FAMILIES.providerCircuitOpen);
   readonly #queueDepth = this.#gauge(FAMILIES.queueDepth);
   readonly #queueWait = this.#histogram(FAMILIES.queueWait);
+  readonly #watchAge = this.#gauge(FAMILIES.watchLastEventAge);
   readonly #watchRestarts = this.#counter(FAMILIES.watchRestarts);
   readonly #leader = this.#gauge(FAMILIES.leader);
   readonly #apiRequests = this.#counter(FAMILIES.apiRequests);
 
   /** @param options.process whether the process's own metrics are shown as well; they watch the event loop and the collector. */
   constructor(options: {
-    readonly clock: Clock;
     readonly perCredential: boolean;
     readonly process?: boolean;
   }) {
-    this.#clock = options.clock;
     this.#perCredential = options.perCredential;
-    const ages = this.#gauge(FAMILIES.watchLastEventAge, () => {
-      for (const [resource, at] of this.#lastEvent)
-        ages.set({ resource }, (this.#clock.monotonic() - at) / 1000);
-    });
     if (options.process === true) collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -157,14 +150,11 @@ export class Metrics {
     this.#queueWait.observe(seconds);
   }
 
-  /** Also for bookmarks, and for a watch that has just opened. */
-  watchEvent(resource: string): void {
-    if (!this.#lastEvent.has(resource)) this.#watchRestarts.inc({ resource }, 0);
-    this.#lastEvent.set(resource, this.#clock.monotonic());
-  }
-
-  watchRestarted(resource: string): void {
-    this.#watchRestarts.inc({ resource });
+  /** @param health.ageSeconds since the server's last sign of life. @param health.restarts of lists and watches, so far. */
+  watch(resource: string, health: { readonly ageSeconds: number; readonly restarts: number }): void {
+    this.#watchAge.set({ resource }, health.ageSeconds);
+    this.#watchRestarts.inc({ resource }, health.restarts - (this.#restarts.get(resource) ?? 0));
+    this.#restarts.set(resource, health.restarts);
   }
 
   leader(leads: boolean): void {
@@ -196,14 +186,13 @@ export class Metrics {
     return new Counter({ name, help, labelNames: [...labels], registers: [this.#registry] });
   }
 
-  #gauge<const F extends Family>(family: F, collect?: () => void): Gauge<F['labels'][number]> {
+  #gauge<const F extends Family>(family: F): Gauge<F['labels'][number]> {
     const { name, help, labels } = family;
     return new Gauge({
       name,
       help,
       labelNames: [...labels],
       registers: [this.#registry],
-      ...(collect && { collect }),
     });
   }
 

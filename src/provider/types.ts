@@ -49,7 +49,7 @@ export interface Account {
   readonly provider: CompiledProvider;
   readonly flow: CompiledFlow;
   readonly environment: CompiledEnvironment;
-  /** Scheme, host and port, lower case, default port left out: `https://acme.admintotal.com`. */
+  /** Scheme, host and port, lower case, default port left out: `https://acme.example.com`. */
   readonly origin: string;
   readonly baseUrl: string;
   /** Typed; absent optional parameters are absent. */

@@ -14,7 +14,7 @@ import type { Failure } from '../errors.ts';
 import { type Held, isLive, type Token } from '../held.ts';
 import type { Session } from '../kube/session.ts';
 import type { Grant, ProviderRequest, Read } from '../provider/types.ts';
-import { clearance, standingRecord } from './clearance.ts';
+import { blockedBefore, clearance, standingRecord } from './clearance.ts';
 import type { Context } from './context.ts';
 import type { Observed } from './observe.ts';
 import type { LoginPlan, Plan } from './plan.ts';
@@ -67,15 +67,14 @@ export async function attempt(
   if (cleared.may === 'wait') {
     return withdraw(key, context, { kind: 'waiting', until: cleared.until, verdict: cleared.verdict });
   }
-  const { origin } = plan.account;
-  const admission = context.health.admit(origin, key);
+  const admission = context.health.admit(plan.lane, key);
   if (!admission.admitted) {
     context.gate.cancel(key);
     return { kind: 'waiting', ...waitForOrigin(admission.reason, admission.until, context) };
   }
   const place = context.gate.tryAcquire(
     key,
-    `${plan.account.provider.name} ${origin}`,
+    plan.lane,
     plan.account.provider.limits,
     need(observed, context),
   );
@@ -156,9 +155,8 @@ async function exchange(
 ): Promise<Exchanged> {
   const { account } = plan;
   const { memory, key } = observed;
-  if (memory.blocked !== undefined && memory.blocked.retryAt > context.serverTime.now()) {
-    return { kind: 'waiting', until: memory.blocked.retryAt };
-  }
+  const blocked = blockedBefore(observed);
+  if (blocked !== undefined && blocked > context.serverTime.now()) return { kind: 'waiting', until: blocked };
   const inTheWay =
     (account.flow.refreshable ? await ensureSession(observed, context) : undefined) ??
     (await rehearse(observed, plan, context));
@@ -259,9 +257,9 @@ async function judge(
   context: Context,
 ): Promise<Attempt | 'login instead'> {
   const { key, memory } = observed;
-  const { origin } = plan.account;
+  const { lane } = plan;
   if (read.ok) {
-    context.health.succeeded(origin, key);
+    context.health.succeeded(lane, key);
     return granted(observed, plan, login, step, sentAt, before, read.grant, context);
   }
   const { failure, refreshToken } = read;
@@ -276,13 +274,13 @@ async function judge(
   const proven = before.provenAt !== undefined && step === 'login';
   if (step === 'refresh') {
     memory.refreshFailures += 1;
-    if (failure.class === 'Rejected') {
+    if (failure.class === 'Rejected' || failure.class === 'Invalid') {
       memory.deadSession = (memory.unsavedSession ?? memory.session?.content)?.sequence ?? 0;
-    } else context.health.failed(origin, key, failure, false);
+    } else context.health.failed(lane, key, failure, false);
     if (loginInstead(observed, failure, context)) return 'login instead';
     return failed(observed, failure, undefined, context);
   }
-  const forgiven = context.health.failed(origin, key, failure, proven);
+  const forgiven = context.health.failed(lane, key, failure, proven);
   const now = context.serverTime.now();
   const record = loginAfter(before, login, failure, forgiven, now);
   if (failure.class === 'Rejected' && !forgiven)
@@ -292,7 +290,8 @@ async function judge(
 
 /** The refresh token was refused; or refresh failed twice, or there is no time for a second try. */
 function loginInstead({ memory, observation }: Observed, failure: Failure, context: Context): boolean {
-  if (failure.class === 'Rejected') return true;
+  // What cannot work until the definition changes is no better the second time.
+  if (failure.class === 'Rejected' || failure.class === 'Invalid') return true;
   if (failure.class === 'Throttled') return false;
   const left = (observation.held?.expiresAt ?? 0) - observation.now;
   return memory.refreshFailures >= 2 || left <= context.settings.propagationMarginMs;

@@ -35,6 +35,12 @@ export function clearance(
   return want.do === 'refresh' ? { may: 'send' } : loginClearance(observed, login, context);
 }
 
+/** Until when the API server's refusal to take the target is waited out; another spec is another matter. */
+export function blockedBefore({ memory, credential }: Observed): number | undefined {
+  const { blocked } = memory;
+  return blocked?.generation === credential.metadata.generation ? blocked.retryAt : undefined;
+}
+
 /** The login record as it stands for the request that would be sent, with what others found out about the same one. */
 export function standingRecord(observed: Observed, login: LoginPlan, context: Context): LoginRecord {
   const own = standing(loginRecord(observed.previous), login.digests);
@@ -114,9 +120,9 @@ function backingOff(observed: Observed, login: LoginPlan, context: Context): num
   if (last?.reason === 'Throttled') return failures.retryAt;
   if (observation.refreshRequested) return undefined;
   if (loginRecord(previous).inputs !== login.digests.digest) return undefined;
-  const { origin } = plan.account;
-  if (context.health.isProbing(origin, key)) return undefined;
-  const recovered = context.health.recoveredAt(origin) - context.clock.monotonic() + context.serverTime.now();
+  const { lane } = plan;
+  if (context.health.isProbing(lane, key)) return undefined;
+  const recovered = context.health.recoveredAt(lane) - context.clock.monotonic() + context.serverTime.now();
   return recovered > failures.lastAt ? undefined : failures.retryAt;
 }
 

@@ -50,7 +50,7 @@ export function statusOf(observed: Observed, facts: Facts, context: Context): Co
   const { held } = facts;
   const next = held === undefined ? undefined : renewal(held, policy, identity.uid);
   const fresh = held !== undefined && held.issuedAt !== observation.held?.issuedAt;
-  const lastRefreshed = facts.refreshed ?? lastAttempt(previous);
+  const lastRefreshed = facts.refreshed ?? lastAttempt(previous, held);
   const why = blocker ?? facts.stopped ?? (lastRefreshed?.status === 'False' ? lastRefreshed : undefined);
   const ready = readiness(
     {
@@ -98,10 +98,38 @@ function suspended(): Verdict {
   };
 }
 
-function lastAttempt(previous: CredentialStatus | undefined): Verdict | undefined {
+/** Reasons that tell of an attempt; any other stood in the way of one, and goes when it no longer does. */
+const OF_ATTEMPTS: readonly Reason[] = [
+  'TokenPublished',
+  'Rejected',
+  'Throttled',
+  'Unreachable',
+  'OutcomeUnknown',
+  'CircuitOpen',
+  'ProviderRejectsAll',
+  'Unusable',
+  'Redirected',
+  'AddressRefused',
+  'RequestInvalid',
+  'PublishBlocked',
+  'SessionNotSaved',
+];
+
+function lastAttempt(previous: CredentialStatus | undefined, held: Held | undefined): Verdict | undefined {
   const last = conditionOf(previous, CONDITION.refreshed);
   if (last === undefined || last.status === 'Unknown') return undefined;
-  return { status: last.status, reason: last.reason as Reason, message: last.message };
+  if (OF_ATTEMPTS.some(reason => reason === last.reason)) {
+    return { status: last.status, reason: last.reason as Reason, message: last.message };
+  }
+  return held === undefined ? undefined : published(held);
+}
+
+export function published({ grant }: Pick<Held, 'grant'>): Verdict {
+  return {
+    status: 'True',
+    reason: 'TokenPublished',
+    message: `The last ${grant === 'Login' ? 'login' : 'refresh'} worked, and its token is in the Secret.`,
+  };
 }
 
 const CONFLICTS_MOST = 5;
@@ -202,6 +230,9 @@ export function announce(
   }
 }
 
+/** Whatever is computed, a key never spins. */
+const SOONEST_MS = 50;
+
 /** Milliseconds from now to the next look that no event brings: renewal, retry, expiry. */
 export function nextLook(
   concluded: Concluded,
@@ -218,5 +249,5 @@ export function nextLook(
   }
   const next = Math.min(...times);
   // Both clocks may be off by a millisecond; a look too early would find nothing to do.
-  return Number.isFinite(next) ? Math.max(0, next - now) + 1 : undefined;
+  return Number.isFinite(next) ? Math.max(SOONEST_MS, next - now + 1) : undefined;
 }

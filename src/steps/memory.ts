@@ -33,7 +33,7 @@ export interface Memory {
   /** Repairs of an edited Secret. */
   repairs: { count: number; lastAt: number };
   /** Writes of the target that were refused in a row. */
-  blocked: { count: number; retryAt: number } | undefined;
+  blocked: { count: number; retryAt: number; generation: number } | undefined;
   /** A status that is true but could not be written yet. */
   unwrittenStatus?: CredentialStatus;
 }

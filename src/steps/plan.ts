@@ -14,6 +14,8 @@ import { readSource, sourceWords } from './source.ts';
 export interface Plan {
   readonly account: Account;
   readonly shape: Shape;
+  /** Provider and origin: what limits and health are kept for. */
+  readonly lane: string;
   readonly source: string;
   /** Digest of what the token is for, but for the inputs. */
   readonly accountDigest: string;
@@ -30,7 +32,6 @@ export interface LoginPlan {
   readonly sharedDigest: string;
 }
 
-
 /** @throws KubeError when the source cannot be read. */
 export async function makePlan(
   identity: OwnerIdentity,
@@ -42,6 +43,7 @@ export async function makePlan(
   const base: Plan = {
     account,
     shape: shapeOf(spec.target, rendering(account)),
+    lane: laneOf(account.provider.name, account.origin),
     source: sourceWords(spec, account),
     accountDigest: context.digester.of(identity.uid, accountFacts(account)),
   };
@@ -98,3 +100,10 @@ function whatIsSent({ method, url, headers, body }: ProviderRequest): unknown {
   return [method, url, others, body ?? null];
 }
 
+const laneOf = (provider: string, origin: string): string => `${provider} ${origin}`;
+
+/** Takes a lane apart again. */
+export function splitLane(lane: string): { provider: string; origin: string } {
+  const space = lane.indexOf(' ');
+  return { provider: lane.slice(0, space), origin: lane.slice(space + 1) };
+}

@@ -1,18 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { FAMILIES } from '../../src/observe/families.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
-import { ManualClock } from '../provider/manual-clock.ts';
 
 function bench(perCredential = true) {
-  const clock = new ManualClock();
-  const metrics = new Metrics({ clock, perCredential });
+  const metrics = new Metrics({ perCredential });
   /** Series of a metric, without the `tokensync_` before them. */
   const series = async (name: string): Promise<string[]> =>
     (await metrics.render())
       .split('\n')
       .filter(line => line.startsWith(`tokensync_${name}`))
       .map(line => line.slice('tokensync_'.length));
-  return { clock, metrics, series };
+  return { metrics, series };
 }
 
 const FLOWS = [{ name: 'jwt', refreshable: true }];
@@ -130,18 +128,18 @@ describe('credentials', () => {
 });
 
 test('queue, watches, leadership, calls', async () => {
-  const { clock, metrics, series } = bench();
+  const { metrics, series } = bench();
   expect(await series('leader')).toEqual(['leader 0']);
   expect(await series('queue_depth')).toEqual(['queue_depth 0']);
   metrics.leader(true);
   metrics.queueDepth(3);
   metrics.queueWait(0.2);
-  metrics.watchEvent('secrets');
+  metrics.watch('secrets', { ageSeconds: 1, restarts: 0 });
   expect(await series('watch_restarts_total')).toEqual(['watch_restarts_total{resource="secrets"} 0']);
-  metrics.watchRestarted('secrets');
+  metrics.watch('secrets', { ageSeconds: 2.5, restarts: 1 });
+  metrics.watch('secrets', { ageSeconds: 2.5, restarts: 1 });
   metrics.apiRequest('get', 200);
   metrics.apiRequest('watch', 'error');
-  clock.advance(2500);
   expect(await series('leader')).toEqual(['leader 1']);
   expect(await series('queue_depth')).toEqual(['queue_depth 3']);
   expect(await series('queue_wait_seconds_count')).toEqual(['queue_wait_seconds_count 1']);
@@ -171,9 +169,8 @@ test('the table is what is registered: names, types, help', async () => {
 });
 
 test('the process is shown where asked for, and two registries never meet', async () => {
-  const clock = new ManualClock();
-  const one = new Metrics({ clock, perCredential: true, process: true });
-  const two = new Metrics({ clock, perCredential: true });
+  const one = new Metrics({ perCredential: true, process: true });
+  const two = new Metrics({ perCredential: true });
   one.queueDepth(7);
   expect(await one.render()).toMatch(/process_resident_memory_bytes [1-9]/);
   expect(await two.render()).not.toMatch(/process_|queue_depth 7/);

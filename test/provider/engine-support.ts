@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { expect } from 'vitest';
 import { parse } from 'yaml';
 import { ClusterTokenProvider, ProviderSpec } from '../../src/api/provider.ts';
 import type { FieldProblem } from '../../src/errors.ts';
@@ -116,3 +117,8 @@ export function jwt(claims: Record<string, unknown>): string {
 }
 
 export const seconds = (ms: number): number => Math.floor(ms / 1000);
+
+/** A text that matches, or contains, in what is compared whole. */
+export function like(pattern: RegExp | string): unknown {
+  return typeof pattern === 'string' ? expect.stringContaining(pattern) : expect.stringMatching(pattern);
+}
