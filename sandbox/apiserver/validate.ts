@@ -36,10 +36,22 @@ export function compileValidator(schema: Schema): Validator {
   findUniqueLists(schema, unique);
   return (value, path) => {
     check ??= ajv.compile(toJsonSchema(schema));
-    const causes = check(value) ? [] : (check.errors ?? []).map(error => toCause(error, value, path));
+    const errors = check(value) ? [] : firstOfText(check.errors ?? []);
+    const causes = errors.map(error => toCause(error, value, path));
     if (!blocksRules(causes)) findDuplicates(unique, value, schema, path, causes);
     return causes;
   };
+}
+
+/** Of a text's length and pattern the real server tells the first that is wrong. */
+function firstOfText<E extends { keyword: string; instancePath: string }>(errors: readonly E[]): E[] {
+  const told = new Set<string>();
+  return errors.filter(({ keyword, instancePath }) => {
+    if (!['maxLength', 'minLength', 'pattern'].includes(keyword)) return true;
+    const first = !told.has(instancePath);
+    told.add(instancePath);
+    return first;
+  });
 }
 
 function toJsonSchema(schema: Schema): JsonObject {

@@ -1,8 +1,7 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { globSync, rmSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { systemClock, systemRandom } from '../../src/loop/clock.ts';
 import { createApiServer } from '../apiserver/server.ts';
@@ -36,12 +35,7 @@ export async function startCluster(namespace: string): Promise<Cluster> {
   const authority = await createAuthority();
   const providers = createProviders({ clock: systemClock, random: systemRandom });
   for (const { behaviour } of providers.all) Object.assign(behaviour, LATENCY);
-  const root = fileURLToPath(new URL('../../', import.meta.url));
-  const crds = globSync('crds/*.yaml', { cwd: root });
-  const api = createApiServer({
-    clock: systemClock,
-    crds: await Promise.all(crds.map(path => readFile(join(root, path), 'utf8'))),
-  });
+  const api = createApiServer({ clock: systemClock, crds: [] });
   const apiServer = await serve(api.handler, { tls: await authority.issue(['127.0.0.1']) });
   const providerServer = await serve(providers.handler, { tls: await authority.issue(providers.hosts) });
   const proxy = await startProxy(asked =>

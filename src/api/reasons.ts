@@ -19,12 +19,10 @@ export const REASONS = {
   TokenPublished: 'A new token was obtained and written; nothing to do.',
   Suspended: 'spec.suspend is true, so nothing is sent to the provider; set it to false to go on.',
   // not yet, or no longer
-  Pending: 'The first login has not ended yet; wait.',
   InputsChanged:
     'Provider, environment, flow, parameters or account were changed and the token for the new ones is not there yet; the old one stays in the Secret meanwhile, wait.',
   TokenExpired: 'The token in the Secret has expired; see the condition Refreshed for why no new one came.',
   TokenMissing: 'The Secret or its token is gone; it is written again, wait.',
-  RefreshFailed: 'The last attempt failed; see the condition Refreshed.',
   // what a person must mend, or another controller may bring
   ProviderNotFound: 'spec.providerRef names no existing provider; create it or correct the name.',
   ProviderNotAccepted:
@@ -54,8 +52,6 @@ export const REASONS = {
     'The API server refuses to write the target (quota, policy, name, type), so nothing is sent to the provider; mend what the message names.',
   SessionNotSaved:
     'The token was published, but its refresh token could not be saved yet; saving goes on. See that the operator may write Secrets.',
-  DigestKeyUnavailable:
-    'The key by which tried logins are told apart cannot be read, so nothing is sent; see that the operator may read and create Secrets in its own namespace.',
   // what the provider did
   Rejected:
     'The provider says that these credentials are wrong; correct the source Secret, which is then tried at once.',

@@ -166,7 +166,11 @@ async function exchange(
     step === 'login'
       ? login.request
       : refreshRequest(plan, login, memory.unsavedSession ?? memory.session?.content, context);
-  if (request === undefined) return { kind: 'overtaken' };
+  if (request === undefined) {
+    // A refresh token that cannot be sent is as good as refused.
+    memory.deadSession = (memory.unsavedSession ?? memory.session?.content)?.sequence ?? 0;
+    return { kind: 'overtaken' };
+  }
   const before = standingRecord(observed, login, context);
   const maySend = (): boolean =>
     isCurrent(observed, context) && context.owns(key, account.provider.limits.timeoutMs);

@@ -23,6 +23,10 @@ export interface SceneOptions {
   readonly flags?: readonly string[];
   /** Called before anything is applied and the operator starts. */
   readonly before?: (world: World) => void;
+  /** The source Secret has a wrong password at first. */
+  readonly wrongPassword?: boolean;
+  /** Whether the operator is started; default: yes. */
+  readonly start?: boolean;
   /** Whether the first token is waited for; default: yes. */
   readonly ready?: boolean;
 }
@@ -33,13 +37,15 @@ export async function scene(options: SceneOptions = {}): Promise<Scene> {
   options.before?.(world);
   const made = new Scene(world, fixture(options.flow ?? 'pgf/login', 1, world.providers), options.flags);
   made.put(made.fixture.source);
+  if (options.wrongPassword === true) made.login({ password: 'wrong' });
   made.put(withSpec(made.fixture.credential, options.spec));
+  onTestFinished(() => made.crash());
+  if (options.start === false) return made;
   await made.start();
-  onTestFinished(() => made.run.crash());
   if (options.ready === false) return made;
   if (!(await made.until(() => made.waits()))) throw new Error(`not ready: ${JSON.stringify(made.status)}`);
-  // Its events and watches come to rest.
-  await made.advance(SECOND);
+  // Past the spacing of two grants.
+  await made.advance(10 * SECOND);
   return made;
 }
 
@@ -81,15 +87,25 @@ export class Scene {
     await this.world.clock.settle();
   }
 
+  crash(): void {
+    this.#run?.crash();
+    this.#run = undefined;
+  }
+
   /** A power cut, and a new process. */
   async restart(downMs = SECOND): Promise<void> {
-    this.run.crash();
+    this.crash();
     await this.advance(downMs);
     await this.start();
   }
 
   advance(ms: number): Promise<void> {
     return this.world.clock.advance(ms);
+  }
+
+  /** Moves on to a time of the API server's clock. */
+  async at(time: number): Promise<void> {
+    if (time > this.now) await this.advance(time - this.now);
   }
 
   /** @returns whether it came to hold in time. */

@@ -108,6 +108,7 @@ export class Trouble {
     this.rotate = options.rotate ?? false;
     this.#flags = options.flags ?? [];
     this.world.api.put(definition(options.provider, options.login));
+    this.world.api.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'team' } });
   }
 
   /** Seconds since the world began. */

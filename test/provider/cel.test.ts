@@ -70,6 +70,8 @@ describe('CEL', () => {
     ['status in [200, 201]', {}, true],
     ['body.n == 1 && body.n > 0', { n: 1 }, true],
     ['body.n == 1.5', { n: 1.5 }, true],
+    ['type(body.n) == int && body.n + 1 == 8', { n: 7 }, true],
+    ['type(body.n) == double', { n: 7.5 }, true],
     ['body.ok == true', { ok: 'true' }, false],
     ['body.code.matches("^AUTH-[0-9]+$")', { code: 'AUTH-12' }, true],
     ['body.errors.exists(e, e.code == "bad")', { errors: [{}, { code: 'bad' }] }, true],

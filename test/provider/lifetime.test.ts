@@ -100,6 +100,11 @@ describe('the lifetime of a token', () => {
     ],
     ['exp in milliseconds, stated', { claims: { exp: NOW + 600_000 }, in: 60n }, 60],
     ['exp in milliseconds, assumed', { claims: { exp: NOW + 600_000 }, assumed: 60_000 }, 60],
+    [
+      'exp and iat in milliseconds',
+      { claims: { iat: NOW, exp: NOW + 600_000 } },
+      /^token the token's own exp is no time in seconds/,
+    ],
     ['exp absurd', { claims: { exp: 9e10 } }, /own exp is no time/],
     ['exp as text', { claims: { exp: 'soon' }, in: 60n }, 60],
     ['exp null', { claims: { exp: null } }, /own exp is no time/],
