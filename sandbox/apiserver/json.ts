@@ -53,9 +53,6 @@ export const isObject = (value: unknown): value is JsonObject =>
 export const objectOr = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 export const textOr = (value: Json | undefined, otherwise = ''): string =>
   typeof value === 'string' ? value : otherwise;
-export const stringsOf = (value: Json | undefined): string[] =>
-  Array.isArray(value) ? value.filter(item => typeof item === 'string') : [];
-
 export function equal(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (Array.isArray(a)) {
@@ -64,10 +61,4 @@ export function equal(a: Json | undefined, b: Json | undefined): boolean {
   if (!isObject(a) || !isObject(b)) return false;
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every(key => key in b && equal(a[key], b[key]));
-}
-
-export function without(object: JsonObject, ...keys: string[]): JsonObject {
-  const copy = { ...object };
-  for (const key of keys) delete copy[key];
-  return copy;
 }

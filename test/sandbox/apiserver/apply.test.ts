@@ -4,7 +4,7 @@ import { Cluster, SECRETS, secret, WIDGETS, widget } from './cluster.ts';
 const spec = { size: 'm', a: 'x', parts: [{ name: 'p', count: 2 }], tags: ['q'] };
 
 test('an apply creates, and owns just what it says', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { code, body } = await cluster.apply(`${WIDGETS}/w`, widget('w', spec));
   expect(code).toBe(201);
   expect(body.spec).toEqual({ ...spec, mode: { kind: 'auto', level: 3 } });
@@ -28,7 +28,7 @@ test('an apply creates, and owns just what it says', async () => {
 });
 
 test('conflicts name every field that another manager holds', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.apply(`${WIDGETS}/w`, widget('w', spec));
   const other = widget('w', {
     size: 's',
@@ -47,7 +47,7 @@ test('conflicts name every field that another manager holds', async () => {
 });
 
 test('force takes the fields over; what an applier drops goes, unless someone else has it', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.apply(`${WIDGETS}/w`, widget('w', spec));
   const other = widget('w', { size: 's', parts: [{ name: 'p', count: 3 }, { name: 'r' }], tags: ['z'] });
   const forced = await cluster.apply(`${WIDGETS}/w`, other, 'fieldManager=u&force=true');
@@ -88,7 +88,7 @@ test('force takes the fields over; what an applier drops goes, unless someone el
 });
 
 test('dropped keys, labels and owners of a Secret go; those of others stay', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const owner = { apiVersion: 'v1', kind: 'X', name: 'x', uid: 'u1' };
   const full = { name: 's', labels: { a: '1', b: '2' }, annotations: { n: '1' }, ownerReferences: [owner] };
   await cluster.apply(`${SECRETS}/s`, { ...secret('s'), metadata: full, data: { a: 'YQ==', b: 'Yg==' } });
@@ -102,7 +102,7 @@ test('dropped keys, labels and owners of a Secret go; those of others stay', asy
 });
 
 test('an update takes ownership from the applier, who then conflicts', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.apply(`${SECRETS}/s`, secret('s', { data: { a: 'YQ==' } }));
   await cluster.merge(`${SECRETS}/s?fieldManager=editor`, { data: { a: 'eA==' } });
   const { code, body } = await cluster.apply(`${SECRETS}/s`, secret('s', { data: { a: 'YQ==' } }));
@@ -127,7 +127,7 @@ test.each([
   ['managed fields', { managedFields: [] }, '', true, 400],
   ['another name', { name: 'other' }, '', true, 400],
 ])('an apply with %s', async (_, metadata, query, exists, code) => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   if (exists) await cluster.send('POST', SECRETS, secret('s'));
   const before = cluster.server.get('secrets', 's', 'default');
   const body = { ...secret('s', { stringData: { a: 'b' } }), metadata: { name: 's', ...metadata } };
@@ -138,7 +138,7 @@ test.each([
 });
 
 test('an apply needs a manager, and fields that the schema knows', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   expect((await cluster.apply(`${SECRETS}/s`, secret('s'), '')).code).toBe(422);
   for (const there of [false, true]) {
     if (there) await cluster.send('POST', WIDGETS, widget('w', { size: 'm' }));
@@ -149,7 +149,7 @@ test('an apply needs a manager, and fields that the schema knows', async () => {
 });
 
 test('the same apply again is no write', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const first = await cluster.apply(`${WIDGETS}/w`, widget('w', spec));
   await cluster.clock.advance(5000);
   const again = await cluster.apply(`${WIDGETS}/w`, widget('w', spec));
@@ -158,7 +158,7 @@ test('the same apply again is no write', async () => {
 });
 
 test('an apply of status owns status alone', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.apply(`${WIDGETS}/w`, widget('w', { size: 'm' }));
   await cluster.merge(`${WIDGETS}/w/status?fieldManager=op`, {
     status: { conditions: [{ type: 'Ready', status: 'True' }] },
@@ -182,7 +182,7 @@ test('an apply of status owns status alone', async () => {
 });
 
 test('kubectl takes over server-side what it applied client-side', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const last = 'kubectl.kubernetes.io/last-applied-configuration';
   const first = widget('w', { size: 'm' });
   const annotations = { [last]: JSON.stringify(first) };

@@ -71,7 +71,7 @@ export interface WatchEvent {
   object: Body;
 }
 
-export class Cluster implements Disposable {
+export class Cluster {
   readonly clock = new VirtualClock({ startMs: Date.parse('2026-03-01T12:00:00Z') });
   readonly server: ApiServer;
 
@@ -127,10 +127,6 @@ export class Cluster implements Disposable {
       },
     });
     return open;
-  }
-
-  [Symbol.dispose](): void {
-    this.server.close();
   }
 }
 

@@ -41,7 +41,7 @@ test.each([
     'Invalid value: part a has too many',
   ],
 ])('%j is refused at %j', async (spec, fields, message) => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { code, body } = await cluster.send('POST', WIDGETS, widget('w', spec));
   expect(code).toBe(422);
   expect(body.details.kind).toBe('Widget');
@@ -51,7 +51,7 @@ test.each([
 });
 
 test('defaults are filled in, unknown fields pruned, nulls dropped', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const spec = {
     size: 'm',
     a: null,
@@ -75,7 +75,7 @@ test('defaults are filled in, unknown fields pruned, nulls dropped', async () =>
 });
 
 test('strict validation refuses unknown fields', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { code, body } = await cluster.send(
     'POST',
     `${WIDGETS}?fieldValidation=Strict`,
@@ -88,7 +88,7 @@ test('strict validation refuses unknown fields', async () => {
 });
 
 test('generation counts changes of the spec alone', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const generation = () => cluster.server.get('widgets', 'w', 'default')?.metadata.generation;
   await cluster.send('POST', WIDGETS, widget('w', { size: 'm' }));
   expect(generation()).toBe(1);
@@ -100,7 +100,7 @@ test('generation counts changes of the spec alone', async () => {
 });
 
 test('status and the rest are written each through its own path', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', WIDGETS, { ...widget('w', { size: 'm' }), status: { tries: 9 } });
   await cluster.merge(`${WIDGETS}/w`, { status: { tries: 5 } });
   expect(cluster.server.get('widgets', 'w', 'default')?.status).toEqual({ observedGeneration: -1 });
@@ -119,7 +119,7 @@ test('status and the rest are written each through its own path', async () => {
 });
 
 test('a rule with oldSelf holds an update to what was', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', WIDGETS, widget('w', { size: 'xl' }));
   const { code, body } = await cluster.merge(`${WIDGETS}/w`, { spec: { size: 's' } });
   expect(code).toBe(422);
@@ -129,7 +129,7 @@ test('a rule with oldSelf holds an update to what was', async () => {
 });
 
 test('a definition that is applied later is served, and its deletion takes its objects along', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const kind = {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -154,7 +154,7 @@ test('a definition that is applied later is served, and its deletion takes its o
 });
 
 test('a definition whose rule does not parse is refused', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const definition = cluster.server.get('customresourcedefinitions', 'widgets.example.dev');
   const text = JSON.stringify(definition).replace('self.count < 100', 'self.count <');
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.dev';

@@ -5,7 +5,7 @@ const get = async (cluster: Cluster, path: string): Promise<unknown> =>
   (await cluster.send('GET', path)).body;
 
 test('discovery tells of groups, kinds and their short names', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   expect(await get(cluster, '/api')).toMatchObject({ versions: ['v1'] });
   const groups = (await get(cluster, '/apis')) as { groups: { name: string; preferredVersion: object }[] };
   expect(groups.groups.find(({ name }) => name === 'example.dev')?.preferredVersion).toEqual({
@@ -22,7 +22,7 @@ test('discovery tells of groups, kinds and their short names', async () => {
 });
 
 test('OpenAPI has each schema with its descriptions, and says that the server checks fields', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   expect(await get(cluster, '/openapi/v3')).toMatchObject({
     paths: { 'apis/example.dev/v1': { serverRelativeURL: '/openapi/v3/apis/example.dev/v1' } },
   });
@@ -54,7 +54,7 @@ test('OpenAPI has each schema with its descriptions, and says that the server ch
 });
 
 test('everything may be done here', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { body } = await cluster.send('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SelfSubjectAccessReview',
@@ -64,7 +64,7 @@ test('everything may be done here', async () => {
 });
 
 test('a Secret as kubectl sends it, in protobuf', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const field = (number: number, content: Buffer | string): Buffer =>
     Buffer.concat([Buffer.from([(number << 3) | 2, Buffer.byteLength(content)]), Buffer.from(content)]);
   const object = Buffer.concat([
@@ -93,7 +93,7 @@ test.each([
   ['a list', '["CANARY"]'],
   ['a key that would reach the prototype', '{"__proto__": {"x": "CANARY"}}'],
 ])('a body that is %s is refused unquoted', async (_, text) => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const response = await cluster.server.handler({
     method: 'POST',
     url: new URL(`http://cluster.test${SECRETS}`),

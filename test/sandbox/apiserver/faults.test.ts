@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Cluster, SECRETS, secret } from './cluster.ts';
 
 test('a refusal, as often as asked, for what it is meant for', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const fault = { status: 429, reason: 'TooManyRequests', retryAfter: 3 } as const;
   const injection = cluster.server.inject(
     ({ verb, resource }) => verb === 'create' && resource === 'secrets',
@@ -19,7 +19,7 @@ test('a refusal, as often as asked, for what it is meant for', async () => {
 });
 
 test('a broken connection before and after the write', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const creates = ({ verb }: { verb: string }) => verb === 'create';
   cluster.server.inject(creates, 'reset');
   expect((await cluster.send('POST', SECRETS, secret('a'))).raw.fault).toBe('reset');
@@ -30,7 +30,7 @@ test('a broken connection before and after the write', async () => {
 });
 
 test('a delay by the clock, and a fault taken back', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   cluster.server.inject(() => true, { delayMs: 500 });
   let code = 0;
   const answered = cluster.send('POST', SECRETS, secret('a')).then(reply => {
@@ -46,7 +46,7 @@ test('a delay by the clock, and a fault taken back', async () => {
 });
 
 test('requests are counted by verb, resource and status', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('a'));
   await cluster.send('POST', SECRETS, secret('a'));
   await cluster.watch('/api/v1/secrets?watch=1');
@@ -64,7 +64,7 @@ test('requests are counted by verb, resource and status', async () => {
 });
 
 test('the helpers write as the API would', () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const widget = {
     apiVersion: 'example.dev/v1',
     kind: 'Widget',

@@ -8,7 +8,7 @@ async function ownedSecret(cluster: Cluster, name: string, ...uids: string[]) {
 const names = (cluster: Cluster) => cluster.server.list('secrets').map(({ metadata }) => metadata.name);
 
 test('what is owned goes with the last of its owners', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const uids = await Promise.all(
     ['a', 'b'].map(
       async name => (await cluster.send('POST', WIDGETS, widget(name, { size: 'm' }))).body.metadata.uid,
@@ -27,7 +27,7 @@ test('what is owned goes with the last of its owners', async () => {
 });
 
 test('what is made for an owner that is gone goes too', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await ownedSecret(cluster, 'late', 'no-such-uid');
   expect(names(cluster)).toEqual(['late']);
   await cluster.clock.advance(0);
@@ -35,7 +35,7 @@ test('what is made for an owner that is gone goes too', async () => {
 });
 
 test('an owner of the same name but another uid is no owner', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { body } = await cluster.send('POST', WIDGETS, widget('w', { size: 'm' }));
   await ownedSecret(cluster, 's', body.metadata.uid);
   await cluster.send('DELETE', `${WIDGETS}/w`);
@@ -45,7 +45,7 @@ test('an owner of the same name but another uid is no owner', async () => {
 });
 
 test('orphaned: what was owned stays and forgets its owner', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { body } = await cluster.send('POST', WIDGETS, widget('w', { size: 'm' }));
   await ownedSecret(cluster, 's', body.metadata.uid);
   await cluster.send('DELETE', `${WIDGETS}/w?propagationPolicy=Orphan`);
@@ -54,7 +54,7 @@ test('orphaned: what was owned stays and forgets its owner', async () => {
 });
 
 test('a finalizer holds an object until it is taken away', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', WIDGETS, {
     ...widget('w', { size: 'm' }),
     metadata: { name: 'w', finalizers: ['x/y'] },
@@ -69,7 +69,7 @@ test('a finalizer holds an object until it is taken away', async () => {
 });
 
 test('a namespace goes with all that is in it, and takes nothing new meanwhile', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', '/api/v1/namespaces', { metadata: { name: 'team' } });
   const inside = '/api/v1/namespaces/team/secrets';
   await cluster.send('POST', inside, { metadata: { name: 'held', finalizers: ['x/y'] } });
@@ -86,7 +86,7 @@ test('a namespace goes with all that is in it, and takes nothing new meanwhile',
 });
 
 test('a deletion tells the uid, and a collection can be deleted by selector', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { body } = await cluster.send('POST', SECRETS, secret('a'));
   const deleted = await cluster.send('DELETE', `${SECRETS}/a`);
   expect(deleted.body).toMatchObject({

@@ -6,7 +6,7 @@ import { ACCEPT, Cluster, SECRETS, secret, WIDGETS, widget } from './cluster.ts'
 const names = (items: { metadata: { name: string } }[]) => items.map(({ metadata }) => metadata.name);
 
 test('pages show the state of the first page, whatever happens meanwhile', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   for (const name of ['a', 'b', 'c', 'd']) await cluster.send('POST', SECRETS, secret(name));
   const first = await cluster.send('GET', `${SECRETS}?limit=2`);
   expect(names(first.body.items)).toEqual(['a', 'b']);
@@ -22,7 +22,7 @@ test('pages show the state of the first page, whatever happens meanwhile', async
 });
 
 test('a page whose state is forgotten is 410, a token that is none 400, a version to come 504', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   for (const name of ['a', 'b', 'c']) await cluster.send('POST', SECRETS, secret(name));
   const first = await cluster.send('GET', `${SECRETS}?limit=1`);
   await cluster.send('DELETE', `${SECRETS}/a`);
@@ -44,7 +44,7 @@ test.each([
   ['fieldSelector=type%3Dkubernetes.io/x,metadata.namespace%3Ddefault', ['c']],
   ['fieldSelector=type!%3DOpaque', ['c']],
 ])('%s', async (query, expected) => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, { metadata: { name: 'a', labels: { x: '1' } } });
   await cluster.send('POST', SECRETS, { metadata: { name: 'b', labels: { x: '2', y: '' } } });
   await cluster.send('POST', SECRETS, { metadata: { name: 'c' }, type: 'kubernetes.io/x' });
@@ -52,13 +52,13 @@ test.each([
 });
 
 test('a field that cannot be selected by is said to be none', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { code, body } = await cluster.send('GET', `${WIDGETS}?fieldSelector=spec.size%3Dm`);
   expect([code, body.message]).toEqual([400, 'field label not supported: spec.size']);
 });
 
 test('metadata alone, of one and of many', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('a', { data: { k: 'dg==' } }));
   const one = await cluster.send('GET', `${SECRETS}/a`, undefined, { accept: ACCEPT.partial });
   expect(one.body).toMatchObject({ kind: 'PartialObjectMetadata', metadata: { name: 'a' } });
@@ -72,7 +72,7 @@ test('metadata alone, of one and of many', async () => {
 });
 
 test('a table has the columns of the kind', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', WIDGETS, widget('w', { size: 'm' }));
   const conditions = [
     { type: 'Other', status: 'False' },

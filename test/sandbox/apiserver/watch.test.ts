@@ -4,7 +4,7 @@ import { ACCEPT, Cluster, SECRETS, secret, WIDGETS, widget } from './cluster.ts'
 const STREAMED = 'watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan';
 
 test('a watch tells what is there, then what changes, in order', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('a'));
   const watch = await cluster.watch(`${SECRETS}?watch=true`);
   await cluster.send('POST', SECRETS, secret('b'));
@@ -18,7 +18,7 @@ test('a watch tells what is there, then what changes, in order', async () => {
 });
 
 test('a watch from a version tells just what came after', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { body } = await cluster.send('POST', SECRETS, secret('a'));
   await cluster.send('POST', SECRETS, secret('b'));
   const watch = await cluster.watch(`${SECRETS}?watch=true&resourceVersion=${body.metadata.resourceVersion}`);
@@ -35,7 +35,7 @@ test.each([
     },
   ],
 ])('a version that is %s: one ERROR with 410, and the end', async (_, forget) => {
-  using cluster = new Cluster({ historyLimit: 10 });
+  const cluster = new Cluster({ historyLimit: 10 });
   const { body } = await cluster.send('POST', SECRETS, secret('a'));
   await cluster.send('POST', SECRETS, secret('b'));
   await forget(cluster);
@@ -46,7 +46,7 @@ test.each([
 });
 
 test('the newest version is never too old', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { body } = await cluster.send('POST', SECRETS, secret('a'));
   cluster.server.compact();
   const watch = await cluster.watch(`${SECRETS}?watch=true&resourceVersion=${body.metadata.resourceVersion}`);
@@ -55,7 +55,7 @@ test('the newest version is never too old', async () => {
 });
 
 test('the initial state can be streamed, its end marked by a bookmark', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { body } = await cluster.send('POST', SECRETS, secret('a', { data: { k: 'dg==' } }));
   const watch = await cluster.watch(`${SECRETS}?${STREAMED}`, ACCEPT.partial);
   expect(watch.events).toMatchObject([
@@ -75,14 +75,14 @@ test('the initial state can be streamed, its end marked by a bookmark', async ()
 });
 
 test('an older server refuses to stream the initial state', async () => {
-  using cluster = new Cluster({ watchList: false });
+  const cluster = new Cluster({ watchList: false });
   expect((await cluster.send('GET', `${SECRETS}?${STREAMED}`)).code).toBe(422);
-  using newer = new Cluster();
+  const newer = new Cluster();
   expect((await newer.send('GET', `${SECRETS}?watch=1&sendInitialEvents=true`)).code).toBe(422);
 });
 
 test('an object comes and goes as a selector starts and stops to match', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('a'));
   const watch = await cluster.watch(`${SECRETS}?watch=true&labelSelector=x%3Dy`);
   await cluster.merge(`${SECRETS}/a`, { metadata: { labels: { x: 'y' } } });
@@ -97,7 +97,7 @@ test('an object comes and goes as a selector starts and stops to match', async (
 });
 
 test('a bookmark each minute, and the end at timeoutSeconds', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const watch = await cluster.watch(`${SECRETS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=150`);
   const plain = await cluster.watch(`${SECRETS}?watch=true&timeoutSeconds=150`);
   await cluster.clock.advance(119_999);
@@ -112,7 +112,7 @@ test('a bookmark each minute, and the end at timeoutSeconds', async () => {
 });
 
 test('without timeoutSeconds a watch ends within an hour', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const watch = await cluster.watch(`${SECRETS}?watch=true`);
   await cluster.clock.advance(29 * 60_000);
   expect(watch.ended).toBeUndefined();
@@ -121,7 +121,7 @@ test('without timeoutSeconds a watch ends within an hour', async () => {
 });
 
 test('watches can be ended, broken, or made to fall silent', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const ended = await cluster.watch(`${SECRETS}?watch=true`);
   cluster.server.dropWatches();
   const broken = await cluster.watch(`${SECRETS}?watch=true`);
@@ -136,7 +136,7 @@ test('watches can be ended, broken, or made to fall silent', async () => {
 });
 
 test('a client that leaves is forgotten', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const watch = await cluster.watch(`${SECRETS}?watch=true`);
   expect(cluster.server.openWatches()).toBe(1);
   watch.leave();
@@ -145,7 +145,7 @@ test('a client that leaves is forgotten', async () => {
 });
 
 test('all watches see one order, even when one of their readers writes', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const handler = cluster.server.handler;
   const orders: string[][] = [[], []];
   for (const order of orders) {
@@ -173,7 +173,7 @@ test('all watches see one order, even when one of their readers writes', async (
 });
 
 test('a watch can show rows of a table', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', WIDGETS, widget('w', { size: 'm' }));
   const watch = await cluster.watch(`${WIDGETS}?watch=1`, ACCEPT.table);
   expect(watch.events).toMatchObject([

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Cluster, SECRETS, secret, TYPE, WIDGETS, widget } from './cluster.ts';
 
 test('a created object gets what the server gives it, by the injected clock', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { code, body, headers } = await cluster.send(
     'POST',
     SECRETS,
@@ -61,7 +61,7 @@ test.each([
     'Conflict',
   ],
 ])('refused: %s', async (_, method, path, body, code, reason) => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('a'));
   await cluster.send('POST', WIDGETS, widget('w', { size: 'm' }));
   const reply = await cluster.send(method, path, body);
@@ -83,20 +83,20 @@ test.each([
     422,
   ],
 ])('a patch of a Secret is refused: %s', async (_, patch, code) => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const before = (await cluster.send('POST', SECRETS, secret('a', { data: { k: 'dg==' } }))).body;
   expect((await cluster.merge(`${SECRETS}/a`, patch)).code).toBe(code);
   expect((await cluster.send('GET', `${SECRETS}/a`)).body).toEqual(before);
 });
 
 test('a refusal for base64 does not quote the value', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { body } = await cluster.send('POST', SECRETS, secret('a', { data: { k: 'CANARY!' } }));
   expect(JSON.stringify(body)).not.toContain('CANARY');
 });
 
 test('an immutable Secret stays as it is', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('a', { immutable: true, data: { k: 'dg==' } }));
   for (const patch of [{ data: { k: 'eA==' } }, { immutable: false }]) {
     expect((await cluster.merge(`${SECRETS}/a`, patch)).code).toBe(422);
@@ -105,7 +105,7 @@ test('an immutable Secret stays as it is', async () => {
 });
 
 test('a dry run says what would be, and changes nothing', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   expect((await cluster.send('POST', `${SECRETS}?dryRun=All`, secret('a'))).code).toBe(201);
   expect(cluster.server.get('secrets', 'a', 'default')).toBeUndefined();
   await cluster.send('POST', SECRETS, secret('a'));
@@ -117,7 +117,7 @@ test('a dry run says what would be, and changes nothing', async () => {
 });
 
 test('a write that changes nothing makes no new version', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const { body } = await cluster.send('POST', SECRETS, secret('a', { data: { k: 'dg==' } }));
   const again = await cluster.merge(`${SECRETS}/a`, { data: { k: 'dg==' } });
   expect(again.body.metadata.resourceVersion).toBe(body.metadata.resourceVersion);
@@ -135,14 +135,14 @@ test.each([
   ],
   ['strategic', TYPE.strategic, { data: { a: null, c: 'Yw==' } }],
 ])('%s patch', async (_, type, patch) => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('s', { data: { a: 'YQ==', b: 'Yg==' } }));
   const { body } = await cluster.send('PATCH', `${SECRETS}/s`, patch, { type });
   expect(body.data).toEqual({ b: 'Yg==', c: 'Yw==' });
 });
 
 test('a strategic patch merges keyed lists and follows its directives', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, { metadata: { name: 's', finalizers: ['a/a', 'b/b'] } });
   const patch = { metadata: { '$deleteFromPrimitiveList/finalizers': ['a/a'], finalizers: ['c/c'] } };
   const { body } = await cluster.send('PATCH', `${SECRETS}/s`, patch, { type: TYPE.strategic });
@@ -154,7 +154,7 @@ test('a strategic patch merges keyed lists and follows its directives', async ()
 });
 
 test('a JSON patch whose test fails changes nothing', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('s', { data: { a: 'YQ==' } }));
   const patch = [
     { op: 'remove', path: '/data/a' },
@@ -165,7 +165,7 @@ test('a JSON patch whose test fails changes nothing', async () => {
 });
 
 test('both APIs of events show the same events', async () => {
-  using cluster = new Cluster();
+  const cluster = new Cluster();
   const events = '/apis/events.k8s.io/v1/namespaces/default/events';
   const event = {
     metadata: { name: 'e' },
