@@ -13,7 +13,7 @@ import { listenerFor } from './listener.ts';
 import { createProviders, type Providers, type ProvidersOptions } from './providers/index.ts';
 import { seeded } from './random.ts';
 import { firstOf, type Route, routes } from './routes.ts';
-import { VirtualClock } from './virtual-clock.ts';
+import { type SkewedClock, VirtualClock } from './virtual-clock.ts';
 import type { WireHandler } from './wire.ts';
 
 /**
@@ -37,6 +37,8 @@ export interface Run extends Composition {
   readonly started: Promise<void>;
   /** Ends it as a power cut would: no drain, nothing written, nothing heard of it again. */
   crash(): void;
+  /** Makes its wall clock jump: ms off the sandbox's. */
+  setWall(skewMs: number): void;
 }
 
 const ROOT = join(import.meta.dirname, '..');
@@ -50,8 +52,13 @@ export function readYaml(folder: string): JsonObject[] {
     .map(name => parseYaml(readFileSync(join(ROOT, folder, name), 'utf8')) as JsonObject);
 }
 
-export function crdTexts(): string[] {
-  return readdirSync(join(ROOT, 'crds')).map(name => readFileSync(join(ROOT, 'crds', name), 'utf8'));
+/** Read once: a suite makes hundreds of worlds. What is put is copied by the API server. */
+const files = new Map<string, JsonObject[]>();
+
+function filesOf(folder: string): JsonObject[] {
+  const known = files.get(folder) ?? readYaml(folder);
+  files.set(folder, known);
+  return structuredClone(known);
 }
 
 export function createWorld(
@@ -67,9 +74,9 @@ export function createWorld(
 ): World {
   const { seed = 1, keepLogs = true } = options;
   const clock = new VirtualClock({ startMs: START_MS });
-  const api = createApiServer({ clock, crds: crdTexts(), random: seeded(`${seed}/api`) });
+  const api = createApiServer({ clock, crds: [], random: seeded(`${seed}/api`) });
   const providers = createProviders({ clock, random: seeded(`${seed}/providers`), ...options.providers });
-  for (const definition of readYaml('deploy/providers')) api.put(definition);
+  for (const object of [...filesOf('crds'), ...filesOf('deploy/providers')]) api.put(object);
   api.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tokensync' } });
   const logs: string[] = [];
   const runs: Run[] = [];
@@ -109,7 +116,7 @@ export function createWorld(
 }
 
 function startOperator(options: {
-  clock: Clock;
+  clock: SkewedClock;
   random: Random;
   name: string;
   toApi: Route;
@@ -145,6 +152,9 @@ function startOperator(options: {
       clock.die();
       void toApi.destroy();
       void toProviders.destroy();
+    },
+    setWall(skewMs) {
+      options.clock.skewMs = skewMs;
     },
   };
 }

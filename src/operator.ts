@@ -30,7 +30,7 @@ import type { Engine, Transport } from './provider/types.ts';
 import { Providers, reconcileProvider } from './providers.ts';
 import { reconcile } from './reconcile.ts';
 import type { Context, Settings } from './steps/context.ts';
-import { splitLane } from './steps/plan.ts';
+import { laneOf, splitLane } from './steps/plan.ts';
 
 export interface OperatorOptions {
   readonly settings: Settings;
@@ -55,6 +55,7 @@ export interface OperatorOptions {
 /** A watch that has told nothing for this long is not healthy: bookmarks come each minute. */
 const SILENT_WATCH_MS = 900_000;
 const LATE_SCHEDULER_MS = 60_000;
+const LAST_WRITES_MS = 5000;
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 60_000;
 
@@ -79,6 +80,8 @@ export class Operator {
   readonly #watches = new Map<string, ListWatch<{ metadata: ObjectMeta }>>();
   readonly #retries = new Map<string, number>();
   readonly #abandon = new AbortController();
+  /** Whose circuits /metrics shows. */
+  #shownLanes: ReadonlySet<string> = new Set();
   #context: Context | undefined;
   #started = false;
   #draining = false;
@@ -147,15 +150,23 @@ export class Operator {
 
   /**
    * Drains: nothing new starts, what a provider has answered is written.
-   * @param graceMs after which what is under way is aborted.
+   * @param graceMs by which it ends, whatever stands in the way; requests to providers are aborted a little earlier, so
+   * that what came of them can be written.
    */
   async stop(graceMs: number): Promise<void> {
+    const { clock } = this.#options;
     this.#draining = true;
-    const overdue = this.#options.clock.after(graceMs, () => this.#abandon.abort());
+    const overdue = clock.after(graceMs - Math.min(LAST_WRITES_MS, graceMs / 2), () => this.#abandon.abort());
+    const given = new AbortController();
+    await Promise.race([this.#drain(), sleep(clock, graceMs, given.signal).catch(() => {})]);
+    overdue.cancel();
+    given.abort();
+  }
+
+  async #drain(): Promise<void> {
     this.#probes.clear();
     await Promise.all([this.#queue.drain(), this.#providerQueue.drain()]);
     await Promise.all([this.#events.flush(), ...[...this.#watches.values()].map(watch => watch.stop())]);
-    overdue.cancel();
   }
 
   /** Work has begun. @returns what is missing, or undefined. */
@@ -174,6 +185,7 @@ export class Operator {
   /** For metrics, read when they are scraped. */
   observeInto(metrics: Metrics): void {
     metrics.queueDepth(this.#queue.depth);
+    this.#showCircuits(metrics);
     const now = this.#options.clock.monotonic();
     for (const [name, { health }] of this.#watches) {
       metrics.watch(name, { ageSeconds: (now - health.lastEventMono) / 1000, restarts: health.restarts });
@@ -191,7 +203,7 @@ export class Operator {
       health: this.#health,
       digester,
       processDigester: new Digester('process', options.randomBytes(32)),
-      refusals: new Refusals(),
+      refusals: new Refusals(key => this.#queue.add(key)),
       memories: new Map(),
       events: this.#events,
       demand: this.#demand,
@@ -342,7 +354,22 @@ export class Operator {
       { provider, origin, open },
       open ? 'circuit opened: one credential probes' : 'circuit closed',
     );
-    this.#options.metrics.circuit(provider, origin, open);
+  }
+
+  /** Every origin that is in use, also one that never failed; what is no longer used goes. */
+  #showCircuits(metrics: Metrics): void {
+    const used = new Set<string>();
+    for (const { provider, origin } of this.#demand.origins()) {
+      if (this.#providerStore.get(provider) === undefined) continue;
+      const lane = laneOf(provider, origin);
+      used.add(lane);
+      metrics.circuit(provider, origin, this.#health.isOpen(lane));
+    }
+    for (const lane of this.#shownLanes) {
+      const { provider, origin } = splitLane(lane);
+      if (!used.has(lane)) metrics.removeOrigin(provider, origin);
+    }
+    this.#shownLanes = used;
   }
 
   #namespaceLabels(namespace: string): Readonly<Record<string, string>> {

@@ -1,13 +1,14 @@
 import type { Verdict } from './decide/decide.ts';
-import { succeeded, uncounted } from './decide/login-limit.ts';
+import { failuresOf } from './decide/status.ts';
 import type { CredentialObject } from './kube/objects.ts';
 import { type Attempt, attempt, withdraw } from './steps/attempt.ts';
-import { blockedBefore, limit, standingRecord } from './steps/clearance.ts';
+import { blockedBefore, limit } from './steps/clearance.ts';
 import { announce, type Facts, nextLook, published, statusOf, writeStatus } from './steps/conclude.ts';
 import type { Context } from './steps/context.ts';
 import { type Memory, newMemory } from './steps/memory.ts';
-import { atHand, type Observed, observe } from './steps/observe.ts';
-import { publishToken, removeFormer, saveSession } from './steps/publish.ts';
+import { copySecret } from './steps/copy.ts';
+import { atHand, isGone, type Observed, observe } from './steps/observe.ts';
+import { publishToken, removeFormer, saveSession, type Written } from './steps/publish.ts';
 import { refuseSpec } from './steps/refuse-spec.ts';
 
 /**
@@ -24,7 +25,7 @@ export async function reconcile(key: string, context: Context): Promise<number |
     return undefined;
   }
   const memory = remember(key, credential, context);
-  if (credential.spec === undefined) return refuseSpec(key, credential, context);
+  if (credential.spec === undefined) return withdraw(key, context, refuseSpec(key, credential, context));
 
   const observed = await observe(credential, credential.spec, memory, context);
   const { facts, until } = await act(observed, context);
@@ -41,22 +42,31 @@ interface Done {
 }
 
 async function act(observed: Observed, context: Context): Promise<Done> {
-  const { want, blocker, target, key, memory, plan } = observed;
-  const asItWas = { held: observed.observation.held, data: target.data };
-  if (target.owner === 'foreign' || plan === undefined) return withdraw(key, context, { facts: asItWas });
+  const { memory, plan } = observed;
   const unsaved =
-    memory.unsavedSession === undefined
+    memory.unsavedSession === undefined || plan === undefined
       ? undefined
       : await saveSession(observed, memory.unsavedSession, context);
-  const saving = unsaved === undefined ? {} : { until: context.serverTime.now() + SAVE_AGAIN_MS };
+  const { facts, until } = await pursue(observed, context);
+  if (memory.unsavedSession === undefined) return { facts, until };
+  // Whatever else came of it, saving goes on.
+  const saveAt = context.serverTime.now() + SAVE_AGAIN_MS;
+  return {
+    facts: { ...facts, refreshed: facts.refreshed ?? unsaved },
+    until: Math.min(until ?? saveAt, saveAt),
+  };
+}
+
+async function pursue(observed: Observed, context: Context): Promise<Done> {
+  const { want, blocker, target, key, plan } = observed;
+  const asItWas = { held: observed.observation.held, data: target.data };
+  if (target.owner === 'foreign' || plan === undefined) return withdraw(key, context, { facts: asItWas });
   switch (want.do) {
     case 'keep':
       await removeFormer(observed, context);
-      return withdraw(key, context, {
-        facts: { ...asItWas, refreshed: unsaved, secretName: target.name },
-        ...saving,
-      });
+      return withdraw(key, context, { facts: { ...asItWas, secretName: target.name } });
     case 'publish':
+    case 'copy':
       return withdraw(key, context, await republish(observed, context));
     case 'login':
     case 'refresh':
@@ -72,45 +82,61 @@ async function act(observed: Observed, context: Context): Promise<Done> {
 
 const SAVE_AGAIN_MS = 10_000;
 const LOOK_AGAIN_MS = 1000;
+const CALM_MS = 600_000;
 
 /** Counts a login in status before it is sent. */
-function count(observed: Observed, login: NonNullable<Facts['login']>, context: Context): Promise<boolean> {
-  const { observation, target } = observed;
+async function count(
+  observed: Observed,
+  login: NonNullable<Facts['login']>,
+  context: Context,
+): Promise<boolean> {
+  const { observation, target, memory, previous } = observed;
   const facts: Facts = { held: observation.held, data: target.data, login, requestHandled: true };
-  return writeStatus(observed, statusOf(observed, facts, context).status, context);
+  try {
+    return await writeStatus(observed, statusOf(observed, facts, context).status, context);
+  } catch (error) {
+    // Nothing is sent then: the count is not true, although its write may have got through.
+    if (previous === undefined) delete memory.unwrittenStatus;
+    else memory.unwrittenStatus = previous;
+    throw error;
+  }
 }
 
 /** The Secret is not as it should be, and the token's value is at hand: no request is needed. */
 async function republish(observed: Observed, context: Context): Promise<Done> {
   const { plan, memory, observation, target, want } = observed;
+  calm(observed, context);
   const asItWas = { held: observation.held, data: target.data };
   const now = context.serverTime.now();
   const wait = Math.max(blockedBefore(observed) ?? 0, repairAgainAt(memory));
   if (wait > now) return { facts: asItWas, until: wait };
   const token = atHand(plan, memory, now);
-  if (plan === undefined || token === undefined) return { facts: asItWas, until: now + LOOK_AGAIN_MS };
-  if (want.do === 'publish' && want.why !== 'TokenNewerAtHand') {
-    memory.repairs = { count: memory.repairs.count + 1, lastAt: now };
+  if (plan === undefined || (token === undefined && want.do !== 'copy')) {
+    return { facts: asItWas, until: now + LOOK_AGAIN_MS };
+  }
+  if (want.do !== 'keep' && want.why !== 'TokenNewerAtHand') {
+    memory.repairs = { ...memory.repairs, count: memory.repairs.count + 1, lastAt: now };
     context.log.info(
       { namespace: observed.identity.namespace, name: observed.identity.name, check: want.why },
       'Secret written again',
     );
   }
-  // A login that a crash cut short of its status has worked all the same: its count ends.
-  const login = plan.login;
-  const proven =
-    login !== undefined &&
-    token.held.grant === 'Login' &&
-    token.held.issuedAt > (observation.held?.issuedAt ?? 0)
-      ? {
-          login: succeeded(uncounted(standingRecord(observed, login, context)), login.digests, now),
-          failures: 'none' as const,
-        }
-      : {};
-  return publish(observed, token, proven, context);
+  if (token === undefined) return publish(observed, () => copySecret(observed, plan, context), {}, context);
+  const write = () => publishToken(observed, plan, token.held, token.token, context);
+  // The last attempt worked, and a crash or the API server kept that from being told; a repair tells nothing of it.
+  const newer = token.held.issuedAt > (observation.held?.issuedAt ?? 0);
+  return publish(observed, write, newer ? { failures: 'none' } : {}, context);
 }
 
-/** Against an edit war: three repairs at once, then ever further apart, up to a minute. Calm for ten minutes ends it. */
+/** Ten minutes of calm, or another wish of the author, end an edit war. */
+function calm({ memory, credential }: Observed, context: Context): void {
+  const { generation } = credential.metadata;
+  const { repairs } = memory;
+  if (repairs.generation === generation && context.serverTime.now() - repairs.lastAt < CALM_MS) return;
+  memory.repairs = { count: 0, lastAt: 0, generation };
+}
+
+/** Against an edit war: three repairs at once, then ever further apart, up to a minute. */
 function repairAgainAt({ repairs }: Memory): number {
   return repairs.count < 3
     ? 0
@@ -132,13 +158,15 @@ async function settle(observed: Observed, result: Attempt, context: Context): Pr
     case 'blocked':
       return {
         facts: { ...asItWas, refreshed: result.verdict },
-        until: blockedUntil(observed, result.verdict, now),
+        until: blockedUntil(observed, result.verdict, false, now),
       };
     case 'granted': {
       const { login, unsaved } = result;
+      const { plan } = observed;
+      if (plan === undefined) return { facts: asItWas };
       return publish(
         observed,
-        result,
+        () => publishToken(observed, plan, result.held, result.token, context),
         { login, refreshed: unsaved, failures: 'none', requestHandled: true },
         context,
       );
@@ -150,47 +178,51 @@ async function settle(observed: Observed, result: Attempt, context: Context): Pr
 
 async function publish(
   observed: Observed,
-  token: NonNullable<Memory['token']>,
+  write: () => Promise<Written | undefined>,
   facts: Partial<Facts>,
   context: Context,
 ): Promise<Done> {
-  const { plan, observation, target, key, credential } = observed;
+  const { observation, target } = observed;
   const asItWas = { ...facts, held: observation.held, data: target.data };
-  const current = context.credentials.get(key)?.metadata;
-  // Deleted while its login was under way: what is gone is not brought back.
-  if (
-    plan === undefined ||
-    current?.uid !== credential.metadata.uid ||
-    current.deletionTimestamp !== undefined
-  ) {
-    return { facts: asItWas };
-  }
-  const written = await publishToken(observed, plan, token.held, token.token, context);
+  if (isGone(observed, context)) return { facts: asItWas };
+  const written = await write();
+  if (written === undefined) return { facts: asItWas, until: context.serverTime.now() + LOOK_AGAIN_MS };
   if (!written.ok) {
     return {
       facts: { ...asItWas, refreshed: written.verdict },
-      until: blockedUntil(observed, written.verdict, context.serverTime.now()),
+      until: blockedUntil(observed, written.verdict, written.later, context.serverTime.now()),
     };
   }
   await removeFormer(observed, context);
+  // A token that is put back tells nothing of an attempt that failed since.
+  const repaired =
+    written.held.issuedAt === observation.held?.issuedAt && failuresOf(observed.previous) !== undefined;
   return {
     facts: {
       ...facts,
       held: written.held,
       data: 'intact',
       secretName: target.name,
-      refreshed: facts.refreshed ?? published(written.held),
+      refreshed: facts.refreshed ?? (repaired ? undefined : published(written.held)),
     },
-    ...(facts.refreshed === undefined ? {} : { until: context.serverTime.now() + SAVE_AGAIN_MS }),
   };
 }
 
-/** The API server refuses the write: tried again after half a minute, doubling to ten. */
-function blockedUntil({ memory, credential }: Observed, verdict: Verdict, now: number): number {
+/**
+ * The API server refuses the write: tried again after half a minute, doubling to ten.
+ * @param later it is not well: tried again after a second, doubling to half a minute, since the token is losing time.
+ */
+function blockedUntil(
+  { memory, credential }: Observed,
+  verdict: Verdict,
+  later: boolean,
+  now: number,
+): number {
   // The watch tells when a stranger's Secret goes.
   if (verdict.reason === 'SecretConflict') return now + 30_000;
   const refused = (memory.blocked?.count ?? 0) + 1;
-  const retryAt = now + Math.min(600_000, 30_000 * 2 ** Math.min(10, refused - 1));
+  const [first, most] = later ? [1000, 30_000] : [30_000, 600_000];
+  const retryAt = now + Math.min(most, first * 2 ** Math.min(10, refused - 1));
   memory.blocked = { count: refused, retryAt, generation: credential.metadata.generation };
   return retryAt;
 }

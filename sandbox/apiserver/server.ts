@@ -13,7 +13,7 @@ import { Objects, type WriteOptions } from './objects.ts';
 import { Registry } from './registry.ts';
 import { refusal } from './responses.ts';
 import { readCall } from './routes.ts';
-import { keyFor, Store } from './store.ts';
+import { type Change, keyFor, Store } from './store.ts';
 
 export interface ApiServerOptions {
   readonly clock: Clock;
@@ -37,6 +37,8 @@ export interface ApiServer {
   put(object: JsonObject): KubeObject;
   delete(resource: string, name: string, namespace?: string): void;
   inject(match: (call: Call) => boolean, fault: Fault, times?: number): Injection;
+  /** Tells of each change at once, whatever befalls the watches. @returns how to unsubscribe. */
+  listen(listener: (change: Change) => void): () => void;
   /** Ends all watches: in order, or by breaking their connections. */
   dropWatches(how?: 'end' | 'reset'): void;
   /** All present watches stay open and fall silent. */
@@ -131,6 +133,10 @@ class Server implements ApiServer {
 
   inject(match: (call: Call) => boolean, fault: Fault, times = 1): Injection {
     return this.faults.inject(match, fault, times);
+  }
+
+  listen(listener: (change: Change) => void): () => void {
+    return this.store.listen(listener);
   }
 
   dropWatches(how: 'end' | 'reset' = 'end'): void {

@@ -33,6 +33,10 @@ export class Accounts {
     return account;
   }
 
+  values(): IterableIterator<Account> {
+    return this.#byId.values();
+  }
+
   /** Whose secret this is, where the secret alone tells the account. */
   withPassword(password: string): Account | undefined {
     for (const account of this.#byId.values()) if (account.password === password) return account;

@@ -26,9 +26,12 @@ const KEPT = 50_000;
 
 export class RequestLog {
   readonly counts = new Map<string, number>();
+  /** Told of each entry, before its answer is on its way. */
+  onEntry: ((entry: LogEntry) => void) | undefined;
   #entries: LogEntry[] = [];
 
   add(entry: LogEntry): void {
+    this.onEntry?.(entry);
     this.#entries.push(entry);
     if (this.#entries.length > 2 * KEPT) this.#entries = this.#entries.slice(-KEPT);
     const key = `${entry.provider}/${entry.flow}/${entry.step}/${entry.outcome}`;

@@ -10,6 +10,9 @@ interface Issued {
 /** Dead tokens beyond this many are forgotten, so that a simulated year fits into memory. */
 const REMEMBERED = 100_000;
 
+/** Stands in every opaque token, so that a leak of any can be searched for as one text. */
+export const OPAQUE_MARK = 'opaqueT0ken';
+
 /** What a provider has issued: makes tokens, knows which live, and remembers them for a search for leaks. */
 export class Tokens {
   /** All that were ever issued; {@link remembered} may hold fewer. */
@@ -41,7 +44,7 @@ export class Tokens {
 
   /** A token that tells nothing; without an expiry it lives until it is revoked. */
   opaque(account: string, expiresAt?: number): string {
-    return this.#remember(`${this.#name}-${this.#unique()}`, account, expiresAt);
+    return this.#remember(`${this.#name}-${OPAQUE_MARK}-${this.#unique()}`, account, expiresAt);
   }
 
   /** Whose live token this is. */

@@ -200,6 +200,7 @@ export const CredentialStatus = z.object({
   failures: z
     .object({
       consecutive: z.int().min(0).describe('Failed attempts in a row.'),
+      reason: text(64).optional().describe('Why the last attempt failed.'),
       lastAt: time().optional().describe('When the last attempt failed.'),
       retryAt: time().optional().describe('When the next attempt is due; absent when none is.'),
     })

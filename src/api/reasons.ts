@@ -22,7 +22,7 @@ export const REASONS = {
   InputsChanged:
     'Provider, environment, flow, parameters or account were changed and the token for the new ones is not there yet; the old one stays in the Secret meanwhile, wait.',
   TokenExpired: 'The token in the Secret has expired; see the condition Refreshed for why no new one came.',
-  TokenMissing: 'The Secret or its token is gone; it is written again, wait.',
+  TokenMissing: 'The Secret holds no token yet, or its token is gone; it is written by itself, wait.',
   // what a person must mend, or another controller may bring
   ProviderNotFound: 'spec.providerRef names no existing provider; create it or correct the name.',
   ProviderNotAccepted:

@@ -23,7 +23,10 @@ const UNUSABLE: Curve = { first: MINUTE, most: HOUR };
 export function backoff(failure: Failure, attempt: number, chance: number): number | undefined {
   switch (failure.class) {
     case 'Unavailable':
-      return exponential(failure.sent === 'no' ? UNREACHED : UNANSWERED, attempt, chance);
+      return Math.max(
+        exponential(failure.sent === 'no' ? UNREACHED : UNANSWERED, attempt, chance),
+        Math.min(HOUR, failure.retryAfterMs ?? 0),
+      );
     case 'Unusable':
       return exponential(UNUSABLE, attempt, chance);
     case 'Throttled':

@@ -17,6 +17,8 @@ export interface Observation {
   readonly shape: 'same' | 'other';
   /** A token's value is at hand, live and obtained for what the spec says: it can be published without a request. */
   readonly atHand: Held | undefined;
+  /** A Secret of ours holds the data just as they should be: only its name, or what stands around them, differs. */
+  readonly copyable: boolean;
   /** A refresh token is at hand, bound to what the spec says, and neither refused nor failing. */
   readonly refreshable: boolean;
   /** A person asked for a login by annotation, with a value not handled yet. */
@@ -25,7 +27,7 @@ export interface Observation {
 
 export type Want =
   | { readonly do: 'keep' }
-  | { readonly do: 'publish'; readonly why: Check }
+  | { readonly do: 'publish' | 'copy'; readonly why: Check }
   | { readonly do: 'login' | 'refresh'; readonly why: Check };
 
 /** The facts that can be violated, in the order that they are looked at; the first hit decides. */
@@ -39,7 +41,6 @@ export type Check =
   | 'RenewalDue'
   | 'SecretMissing'
   | 'SecretEdited'
-  | 'SecretMoved'
   | 'ShapeChanged';
 
 type Rule = (o: Observation) => Want | undefined;
@@ -69,11 +70,12 @@ const due: Rule = o => {
   };
 };
 
-/** The Secret is not as it should be, and the token lives: written again from what is at hand, else by a login. */
+/** The Secret is not as it should be, and the token lives: written again from what is at hand, copied, else by a login. */
 const repair: Rule = o => {
   const why = flaw(o);
   if (why === undefined) return undefined;
-  return o.atHand === undefined ? login(why) : publish(why);
+  if (o.atHand !== undefined) return publish(why);
+  return o.copyable && why !== 'SecretEdited' ? { do: 'copy', why } : login(why);
 };
 
 function flaw(o: Observation): Check | undefined {
@@ -123,7 +125,7 @@ export function readiness(
   if (o.data === 'edited') {
     return blocked ?? no('TokenMissing', 'Someone changed the target Secret: the token is being put back.');
   }
-  if (o.account === 'other' || (o.inputs === 'other' && !sourceSame)) {
+  if (o.account === 'other' || (o.inputs !== 'same' && !sourceSame)) {
     return no(
       'InputsChanged',
       `The Secret still holds the token of what the spec said before${why === undefined ? '.' : `: ${why.message}`}`,

@@ -2,8 +2,8 @@
 export class Demand {
   /** Credential to what it adds. */
   readonly #credentials = new Map<string, { provider: string; origin: string; perMinute: number }>();
-  /** Provider to origin to the sum. */
-  readonly #sums = new Map<string, Map<string, number>>();
+  /** Provider to origin to the sum, and of how many. */
+  readonly #sums = new Map<string, Map<string, { perMinute: number; credentials: number }>>();
 
   /** @param periodMs between two renewals; undefined when none is due ever. */
   set(key: string, provider: string, origin: string, periodMs: number | undefined): void {
@@ -12,30 +12,39 @@ export class Demand {
     if (before?.provider === provider && before.origin === origin && before.perMinute === perMinute) return;
     this.remove(key);
     this.#credentials.set(key, { provider, origin, perMinute });
-    this.#add(provider, origin, perMinute);
+    this.#add(provider, origin, perMinute, 1);
   }
 
   remove(key: string): void {
     const before = this.#credentials.get(key);
     if (before === undefined) return;
     this.#credentials.delete(key);
-    this.#add(before.provider, before.origin, -before.perMinute);
+    this.#add(before.provider, before.origin, -before.perMinute, -1);
+  }
+
+  /** Every origin that a credential uses. */
+  *origins(): Generator<{ provider: string; origin: string }> {
+    for (const [provider, origins] of this.#sums) {
+      for (const origin of origins.keys()) yield { provider, origin };
+    }
   }
 
   /** The origin of this provider that needs most. */
   worst(provider: string): { origin: string; perMinute: number } | undefined {
     let worst: { origin: string; perMinute: number } | undefined;
-    for (const [origin, perMinute] of this.#sums.get(provider) ?? []) {
-      if (worst === undefined || perMinute > worst.perMinute) worst = { origin, perMinute };
+    for (const [origin, { perMinute }] of this.#sums.get(provider) ?? []) {
+      // Sums of floats come back to almost nothing.
+      if (perMinute > Math.max(1e-6, worst?.perMinute ?? 0)) worst = { origin, perMinute };
     }
     return worst;
   }
 
-  #add(provider: string, origin: string, perMinute: number): void {
-    const origins = this.#sums.get(provider) ?? new Map<string, number>();
-    const sum = (origins.get(origin) ?? 0) + perMinute;
-    // Sums of floats come back to almost nothing.
-    if (sum > 1e-6) origins.set(origin, sum);
+  #add(provider: string, origin: string, perMinute: number, credentials: number): void {
+    const origins = this.#sums.get(provider) ?? new Map<string, { perMinute: number; credentials: number }>();
+    const sum = origins.get(origin) ?? { perMinute: 0, credentials: 0 };
+    sum.perMinute += perMinute;
+    sum.credentials += credentials;
+    if (sum.credentials > 0) origins.set(origin, sum);
     else origins.delete(origin);
     if (origins.size > 0) this.#sums.set(provider, origins);
     else this.#sums.delete(provider);

@@ -43,7 +43,8 @@ export function standing(record: LoginRecord, request: LoginRequest): LoginRecor
     return record;
   // A digest made with a lost key can't be compared: it may be this very request.
   if (record.refused.some(digest => !request.comparable(digest))) return record;
-  return { ...NO_LOGIN_YET, refused: record.refused, refusedAt: record.refusedAt };
+  const { refused, refusedAt, definition } = record;
+  return { ...NO_LOGIN_YET, refused, refusedAt, ...(definition === undefined ? {} : { definition }) };
 }
 
 export interface LimitPolicy {
@@ -68,13 +69,13 @@ export function mayLogin(
   expiresAt: number | undefined,
   oneTry: boolean,
 ): Permission {
+  const proven = record.provenAt !== undefined;
+  if (!oneTry && record.tries >= policy.maxRejections + (proven ? SLOW_DELAYS_MS.length : 0))
+    return { may: 'stop', why: 'rejections' };
+  if (!oneTry && !proven && record.unanswered >= MAX_UNANSWERED) return { may: 'stop', why: 'unanswered' };
   const today = record.refusedAt.filter(at => at > now - DAY_MS);
   if (today.length >= REFUSALS_A_DAY) return { may: 'wait', until: Math.min(...today) + DAY_MS };
   if (oneTry) return { may: 'send' };
-  const proven = record.provenAt !== undefined;
-  if (record.tries >= policy.maxRejections + (proven ? SLOW_DELAYS_MS.length : 0))
-    return { may: 'stop', why: 'rejections' };
-  if (!proven && record.unanswered >= MAX_UNANSWERED) return { may: 'stop', why: 'unanswered' };
   if (record.tries === 0 || record.lastTriedAt === undefined) return { may: 'send' };
   const until = record.lastTriedAt + waitAfter(record.tries, record.lastTriedAt, policy, proven, expiresAt);
   return until <= now ? { may: 'send' } : { may: 'wait', until };
@@ -117,11 +118,6 @@ export function counted(record: LoginRecord, request: LoginRequest, now: number)
   };
 }
 
-/** Takes a count back of which only the record is left: the login that it stood for has worked. */
-export function uncounted(record: LoginRecord): LoginRecord {
-  return { ...record, refusedAt: record.refusedAt.filter(at => at !== record.lastTriedAt) };
-}
-
 /** @param before the record as it stood before the count. */
 export function succeeded(before: LoginRecord, request: LoginRequest, now: number): LoginRecord {
   return {
@@ -134,6 +130,24 @@ export function succeeded(before: LoginRecord, request: LoginRequest, now: numbe
     lastTriedAt: now,
     provenAt: now,
   };
+}
+
+/**
+ * A crash after the token was published left the count as though the login were refused; the held token tells better.
+ * @param issuedAt of a held token that a login with these very inputs brought.
+ */
+export function settled(record: LoginRecord, request: LoginRequest, issuedAt: number): LoginRecord {
+  const { tries, inputs, lastTriedAt } = record;
+  const answered =
+    tries > 0 && inputs === request.digest && lastTriedAt !== undefined && issuedAt >= lastTriedAt;
+  if (!answered) return record;
+  const before = { ...record, refusedAt: record.refusedAt.filter(at => at !== lastTriedAt) };
+  return succeeded(before, request, issuedAt);
+}
+
+/** Refusals that were the provider's own trouble: inputs that once worked have no count from them. */
+export function forgiven(record: LoginRecord): LoginRecord {
+  return record.provenAt === undefined || record.tries === 0 ? record : { ...record, tries: 0 };
 }
 
 /** Sent, outcome unknown: no refusal, but for inputs that never worked it is counted apart. */

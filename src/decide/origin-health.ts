@@ -32,10 +32,13 @@ interface Circuit {
 
 interface Origin {
   readonly unavailable: Set<string>;
-  readonly refused: Set<string>;
+  /** Key to the login that was refused: several credentials of one account are one changed password. */
+  readonly refused: Map<string, string>;
   readonly throttled: Set<string>;
   pausedUntil: number;
   recoveredAt: number;
+  /** When it last ended that all were refused. */
+  forgivenAt: number;
   circuit?: Circuit | undefined;
 }
 
@@ -80,9 +83,19 @@ export class OriginHealth {
     return this.#origins.get(origin)?.circuit?.probing === key;
   }
 
+  /** Whether one probes and the others wait. */
+  isOpen(origin: string): boolean {
+    return this.#origins.get(origin)?.circuit !== undefined;
+  }
+
   /** Whether the origin refuses proven logins of many: then a refusal is the provider's trouble. */
   rejectsAll(origin: string): boolean {
     return this.#origins.get(origin)?.circuit?.reason === 'ProviderRejectsAll';
+  }
+
+  /** When it last ended that all were refused: what was refused before it was the provider's trouble. Monotonic ms, or -Infinity. */
+  forgivenAt(origin: string): number {
+    return this.#origins.get(origin)?.forgivenAt ?? Number.NEGATIVE_INFINITY;
   }
 
   /** When a circuit last closed; a failure before it is no reason to wait. Monotonic ms, or -Infinity. */
@@ -118,7 +131,7 @@ export class OriginHealth {
     this.#waitsAt.delete(key);
     const state = this.#origins.get(origin);
     if (state === undefined) return;
-    const affected = new Set([...state.unavailable, ...state.refused]);
+    const affected = new Set([...state.unavailable, ...state.refused.keys()]);
     state.unavailable.clear();
     state.refused.clear();
     state.throttled.clear();
@@ -127,10 +140,10 @@ export class OriginHealth {
   }
 
   /**
-   * @param proven the inputs once worked.
+   * @param proven what tells the login apart, where its inputs once worked.
    * @returns true when a refusal must not be counted, being the provider's trouble.
    */
-  failed(origin: string, key: string, failure: Failure, proven: boolean): boolean {
+  failed(origin: string, key: string, failure: Failure, proven: string | undefined): boolean {
     const state = this.#origin(origin);
     switch (failure.class) {
       case 'Unavailable':
@@ -140,8 +153,7 @@ export class OriginHealth {
       case 'Rejected':
         // An answer is an answer: the origin is reachable.
         this.#reached(origin, state);
-        if (proven) state.refused.add(key);
-        if (state.refused.size >= SEVERAL) this.#open(origin, state, 'ProviderRejectsAll', failure);
+        if (proven !== undefined) this.#refused(origin, state, key, proven, failure);
         break;
       case 'Throttled':
         this.#reached(origin, state);
@@ -157,7 +169,8 @@ export class OriginHealth {
         break;
     }
     this.#probed(origin, state, key, failure);
-    const forgiven = failure.class === 'Rejected' && state.circuit?.reason === 'ProviderRejectsAll';
+    const forgiven =
+      failure.class === 'Rejected' && proven !== undefined && state.circuit?.reason === 'ProviderRejectsAll';
     this.#dropIdle(origin, state);
     return forgiven;
   }
@@ -194,10 +207,11 @@ export class OriginHealth {
     if (state === undefined) {
       state = {
         unavailable: new Set(),
-        refused: new Set(),
+        refused: new Map(),
         throttled: new Set(),
         pausedUntil: Number.NEGATIVE_INFINITY,
         recoveredAt: Number.NEGATIVE_INFINITY,
+        forgivenAt: Number.NEGATIVE_INFINITY,
       };
       this.#origins.set(name, state);
     }
@@ -234,6 +248,14 @@ export class OriginHealth {
     this.#waitsAt.set(key, origin);
   }
 
+  #refused(origin: string, state: Origin, key: string, login: string, failure: Failure): void {
+    state.refused.set(key, login);
+    if (state.circuit !== undefined || new Set(state.refused.values()).size < SEVERAL) return;
+    this.#open(origin, state, 'ProviderRejectsAll', failure);
+    // Those refused before it was known get in line too.
+    for (const other of state.refused.keys()) if (other !== key) this.#ports.wake(other);
+  }
+
   /** The origin answered: what was open for silence closes. */
   #reached(origin: string, state: Origin): void {
     const affected = new Set(state.unavailable);
@@ -246,6 +268,7 @@ export class OriginHealth {
     if (circuit === undefined) return;
     state.circuit = undefined;
     state.recoveredAt = this.#ports.now();
+    if (circuit.reason === 'ProviderRejectsAll') state.forgivenAt = state.recoveredAt;
     this.#ports.circuitChanged(origin, false);
     for (const key of new Set([...circuit.waiting, ...affected])) {
       this.#waitsAt.delete(key);

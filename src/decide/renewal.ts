@@ -48,14 +48,15 @@ export function renewalPolicy(
 export function renewal(held: Held, policy: RenewalPolicy, uid: string): Renewal {
   const lifetime = held.expiresAt === undefined ? undefined : held.expiresAt - held.issuedAt;
   const belowPropagation = lifetime !== undefined && policy.marginMs > lifetime * MAX_BEFORE_SHARE;
+  // Asking sooner brings nothing, and later is no better.
+  if (held.renewNotBefore !== undefined) return { at: held.renewNotBefore, belowPropagation };
   const waits: number[] = [];
   if (lifetime !== undefined) waits.push(lifetime - beforeExpiry(lifetime, policy, belowPropagation));
   if (policy.maxAgeMs !== undefined) waits.push(policy.maxAgeMs);
   if (waits.length === 0) return { belowPropagation };
 
   const wait = Math.max(GRANT_SPACING_MS, jittered(Math.min(...waits), held, uid));
-  const at = Math.round(held.issuedAt + wait);
-  return { at: Math.max(at, held.renewNotBefore ?? 0), belowPropagation };
+  return { at: Math.round(held.issuedAt + wait), belowPropagation };
 }
 
 function beforeExpiry(lifetime: number, policy: RenewalPolicy, belowPropagation: boolean): number {
@@ -80,6 +81,8 @@ export function derivedChance(text: string): number {
   return createHash('sha256').update(text).digest().readUInt32BE(0) / 2 ** 32;
 }
 
+/** A dead token is replaced as soon as the provider, too, must take it for dead. */
+const JUST_AFTER_MS = 1000;
 /** Answers wobble by the latency and by the second of the provider's clock; real grants are further apart. */
 const SAME_EXPIRY_MS = GRANT_SPACING_MS;
 
@@ -96,5 +99,5 @@ export function noLaterExpiry(
   if (before?.expiresAt === undefined || expiresAt === undefined) return undefined;
   if (expiresAt > before.expiresAt + SAME_EXPIRY_MS) return undefined;
   const half = now + Math.max(NO_PROGRESS_WAIT_MS, (expiresAt - now) / 2);
-  return Math.round(half < expiresAt ? half : Math.max(expiresAt + 1000, now + NO_PROGRESS_WAIT_MS));
+  return Math.round(half < expiresAt ? half : Math.max(expiresAt, now) + JUST_AFTER_MS);
 }

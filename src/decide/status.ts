@@ -25,6 +25,8 @@ export interface Conclusion {
 
 export interface Failures {
   readonly consecutive: number;
+  /** Of the last one; absent in a status of an older version. */
+  readonly reason?: string | undefined;
   readonly lastAt: number;
   readonly retryAt?: number | undefined;
 }
@@ -55,6 +57,7 @@ export function conclude(previous: CredentialStatus | undefined, c: Conclusion):
         ? undefined
         : dropAbsent({
             consecutive: c.failures.consecutive,
+            reason: c.failures.reason,
             lastAt: instant(c.failures.lastAt),
             retryAt: c.failures.retryAt === undefined ? undefined : instant(c.failures.retryAt),
           }),
@@ -124,6 +127,7 @@ export function failuresOf(status: CredentialStatus | undefined): Failures | und
   if (failures === undefined || failures.consecutive === 0 || failures.lastAt === undefined) return undefined;
   return {
     consecutive: failures.consecutive,
+    reason: failures.reason,
     lastAt: Date.parse(failures.lastAt),
     retryAt: failures.retryAt === undefined ? undefined : Date.parse(failures.retryAt),
   };

@@ -92,8 +92,10 @@ export interface Shape {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly retained: boolean;
-  /** Digest of all that shapes the Secret: labels, annotations, owner, type, templates, usage. */
-  readonly digest: string;
+  /** Digest of what shapes the data: type, templates, usage, outputs. */
+  readonly rendering: string;
+  /** Digest of what stands around them: labels, annotations, owner. */
+  readonly frame: string;
 }
 
 /** @param rendering what else shapes the data: the provider's usage and outputs. */
@@ -101,16 +103,18 @@ export function shapeOf(target: CredentialSpec['target'], rendering: unknown): S
   const labels = target.labels ?? {};
   const annotations = target.annotations ?? {};
   const retained = target.deletionPolicy === 'Retain';
-  const parts = [
-    target.type,
-    sorted(labels),
-    sorted(annotations),
+  return {
+    type: target.type,
+    labels,
+    annotations,
     retained,
-    sorted(target.data ?? {}),
-    rendering,
-  ];
-  const digest = createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 16);
-  return { type: target.type, labels, annotations, retained, digest };
+    rendering: shortDigest([target.type, sorted(target.data ?? {}), rendering]),
+    frame: shortDigest([sorted(labels), sorted(annotations), retained]),
+  };
+}
+
+function shortDigest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 16);
 }
 
 const sorted = (map: Readonly<Record<string, string>>): [string, string][] =>
@@ -120,7 +124,7 @@ const sorted = (map: Readonly<Record<string, string>>): [string, string][] =>
 export function hasShape(metadata: ObjectMeta, shape: Shape, owner: Owner): boolean {
   const { labels = {}, annotations = {} } = metadata;
   return (
-    annotations[SHAPE] === shape.digest &&
+    annotations[SHAPE] === shapeWords(shape) &&
     labels[MANAGED_LABEL] === 'true' &&
     Object.entries(shape.labels).every(([key, value]) => labels[key] === value) &&
     Object.entries(shape.annotations).every(([key, value]) => annotations[key] === value) &&
@@ -129,6 +133,13 @@ export function hasShape(metadata: ObjectMeta, shape: Shape, owner: Owner): bool
 }
 
 const SHAPE = `${GROUP}/shape`;
+
+const shapeWords = ({ frame, rendering }: Shape): string => `${frame}.${rendering}`;
+
+/** Whether the data have the form that we would give them; what stands around them may differ. */
+export function hasRendering(metadata: ObjectMeta, shape: Shape): boolean {
+  return metadata.annotations?.[SHAPE]?.endsWith(`.${shape.rendering}`) === true;
+}
 
 /**
  * `digest;key,key`: a keyed digest over the record and the data that we wrote, and which keys those are.
@@ -143,6 +154,11 @@ export function dataHash(
   return `${digest([heldAnnotations(held), keys.map(key => [key, data[key]])])};${keys.join(',')}`;
 }
 
+/** The keys that {@link dataHash} speaks of. */
+export function writtenKeys(recorded: string): string[] {
+  return recorded.slice(recorded.indexOf(';') + 1).split(',');
+}
+
 /** Whether the record and our keys still hold what we wrote. @param data decoded values. */
 export function dataIntact(
   metadata: ObjectMeta,
@@ -154,7 +170,7 @@ export function dataIntact(
   const recorded = metadata.annotations?.[ANNOTATION.dataHash];
   const cut = recorded?.indexOf(';') ?? -1;
   if (held === undefined || recorded === undefined || cut < 0) return false;
-  const keys = recorded.slice(cut + 1).split(',');
+  const keys = writtenKeys(recorded);
   if (!comparable(recorded.slice(0, cut))) return keys.every(key => data[key] !== undefined);
   return (
     digest([heldAnnotations(held), keys.map(key => [key, data[key] ?? null])]) === recorded.slice(0, cut)
@@ -192,7 +208,7 @@ export function desiredSecret(desired: Desired, precondition: Precondition): Rec
         ...shape.annotations,
         [ANNOTATION.credential]: `${credential.namespace}/${credential.name}`,
         [ANNOTATION.dataHash]: desired.dataHash,
-        [SHAPE]: shape.digest,
+        [SHAPE]: shapeWords(shape),
         ...heldAnnotations(held),
       },
       ...(shape.retained ? {} : { ownerReferences: [ownerReference(credential)] }),

@@ -9,7 +9,7 @@ import type { Report } from './problems.ts';
 import { compileRequest } from './request.ts';
 import { compileResponse, type ResponsePlan } from './response.ts';
 import { parseTemplate, placeholders, type Scope, type Template } from './template.ts';
-import { isCertificates } from './transport.ts';
+import { isCertificates } from './certificates.ts';
 import type { Compiled } from './types.ts';
 import { compileBaseUrl } from './url.ts';
 

@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { Clock } from '../loop/clock.ts';
@@ -10,6 +9,7 @@ import {
   systemResolver,
   tlsOptions,
 } from './connect.ts';
+import { isCertificates } from './certificates.ts';
 import { exchange } from './exchange.ts';
 import { caBundleInvalid, FailureError, failureOf, requestInvalid } from './failures.ts';
 import { createGuard, type Guard, type NetworkSpec } from './guard.ts';
@@ -178,15 +178,3 @@ const POOL: Agent.Options = {
   headersTimeout: 0,
   bodyTimeout: 0,
 };
-
-/** Whether `pem` is one certificate or more and nothing that can't be read; Node itself skips garbage in silence. */
-export function isCertificates(pem: string): boolean {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0 || blocks.length !== pem.split('-----BEGIN').length - 1) return false;
-  try {
-    for (const block of blocks) new X509Certificate(block);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -14,9 +14,9 @@ import type { Failure } from '../errors.ts';
 import { type Held, isLive, type Token } from '../held.ts';
 import type { Session } from '../kube/session.ts';
 import type { Grant, ProviderRequest, Read } from '../provider/types.ts';
-import { blockedBefore, clearance, standingRecord } from './clearance.ts';
+import { blockedBefore, clearance, isRepair, standingRecord } from './clearance.ts';
 import type { Context } from './context.ts';
-import type { Observed } from './observe.ts';
+import { newest, type Observed } from './observe.ts';
 import type { LoginPlan, Plan } from './plan.ts';
 import { ensureSession, rehearse, saveSession } from './publish.ts';
 import { sourceCurrent } from './source.ts';
@@ -67,6 +67,26 @@ export async function attempt(
   if (cleared.may === 'wait') {
     return withdraw(key, context, { kind: 'waiting', until: cleared.until, verdict: cleared.verdict });
   }
+  const doubtful = want.do === 'login' && mustCount(standingRecord(observed, plan.login, context), false);
+  if (!doubtful) return admitted(observed, want, plan, plan.login, context, ports);
+  const { sharedDigest } = plan.login;
+  if (!context.refusals.enter(sharedDigest, key)) return withdraw(key, context, { kind: 'waiting' });
+  try {
+    return await admitted(observed, want, plan, plan.login, context, ports);
+  } finally {
+    context.refusals.leave(sharedDigest);
+  }
+}
+
+async function admitted(
+  observed: Observed,
+  want: Want & { do: Step },
+  plan: Plan,
+  login: LoginPlan,
+  context: Context,
+  ports: AttemptPorts,
+): Promise<Attempt> {
+  const { key } = observed;
   const admission = context.health.admit(plan.lane, key);
   if (!admission.admitted) {
     context.gate.cancel(key);
@@ -81,14 +101,14 @@ export async function attempt(
   if (place === undefined) return { kind: 'waiting' };
   let exchanged: Exchanged | undefined;
   try {
-    exchanged = await exchange(observed, plan, plan.login, want.do, context, ports);
+    exchanged = await exchange(observed, plan, login, want.do, context, ports);
   } finally {
     place.release();
     // Whoever did not send passes the turn to probe on; an outcome does so by itself.
     if (exchanged === undefined || 'kind' in exchanged) context.health.leave(key);
   }
   if ('kind' in exchanged) return exchanged;
-  const outcome = await judge(observed, plan, plan.login, want.do, exchanged, context);
+  const outcome = await judge(observed, plan, login, want.do, exchanged, context);
   return outcome === 'login instead'
     ? attempt(observed, { do: 'login', why: want.why }, context, ports)
     : outcome;
@@ -176,8 +196,11 @@ async function exchange(
     isCurrent(observed, context) && context.owns(key, account.provider.limits.timeoutMs);
   if (!maySend()) return { kind: 'overtaken' };
   const failing = failuresOf(observed.previous) !== undefined;
-  if (step === 'login' && (mustCount(before, failing) || observed.observation.refreshRequested)) {
-    const written = await ports.count(counted(before, login.digests, context.serverTime.now()));
+  const counts = mustCount(before, failing) || observed.observation.refreshRequested;
+  // What Ready says of another account is said before its token comes, too.
+  if (step === 'login' && (counts || observed.observation.account === 'other')) {
+    const now = context.serverTime.now();
+    const written = await ports.count(counts ? counted(before, login.digests, now) : before);
     if (!written) return { kind: 'overtaken' };
     if (!maySend()) return { kind: 'overtaken', login: notRefused(before, login.digests) };
   }
@@ -275,15 +298,15 @@ async function judge(
       context,
     );
   }
-  const proven = before.provenAt !== undefined && step === 'login';
   if (step === 'refresh') {
     memory.refreshFailures += 1;
     if (failure.class === 'Rejected' || failure.class === 'Invalid') {
       memory.deadSession = (memory.unsavedSession ?? memory.session?.content)?.sequence ?? 0;
-    } else context.health.failed(lane, key, failure, false);
+    } else context.health.failed(lane, key, failure, undefined);
     if (loginInstead(observed, failure, context)) return 'login instead';
     return failed(observed, failure, undefined, context);
   }
+  const proven = before.provenAt === undefined ? undefined : login.sharedDigest;
   const forgiven = context.health.failed(lane, key, failure, proven);
   const now = context.serverTime.now();
   const record = loginAfter(before, login, failure, forgiven, now);
@@ -335,7 +358,9 @@ function failed(
   context: Context,
 ): Attempt {
   const before = failuresOf(previous);
-  const count = memory.run?.reason === failure.reason ? memory.run.count + 1 : 1;
+  // After a restart status alone tells how long it has gone on.
+  const run = memory.run ?? { reason: before?.reason, count: before?.consecutive ?? 0 };
+  const count = run.reason === failure.reason ? run.count + 1 : 1;
   memory.run = { reason: failure.reason, count };
   const now = context.serverTime.now();
   const wait =
@@ -345,6 +370,7 @@ function failed(
     failure,
     failures: {
       consecutive: (before?.consecutive ?? 0) + 1,
+      reason: failure.reason,
       lastAt: now,
       retryAt: wait === undefined ? undefined : now + wait,
     },
@@ -384,13 +410,17 @@ async function granted(
     grants: (observation.held?.grants ?? 0) + 1,
     sessionSequence: saves ? next.sequence : (session?.sequence ?? 0),
   };
+  // What an answer to a refresh leaves out is as the login said: pods must not lose a key by a renewal.
+  const former = step === 'refresh' ? newest(memory)?.token : undefined;
+  const tokenType = grant.tokenType ?? former?.tokenType;
   const token: Token = {
     token: grant.token,
-    ...(grant.tokenType === undefined ? {} : { tokenType: grant.tokenType }),
-    outputs: grant.outputs,
+    ...(tokenType === undefined ? {} : { tokenType }),
+    outputs: { ...former?.outputs, ...grant.outputs },
   };
   memory.token = { held, token };
-  if (repairs(observed)) memory.repairs = { count: memory.repairs.count + 1, lastAt: now };
+  if (isRepair(observed, observed.want, login))
+    memory.repairs = { ...memory.repairs, count: memory.repairs.count + 1, lastAt: now };
   else if (isLive(held, now)) memory.repairs.count = 0;
   let unsaved: Verdict | undefined;
   if (saves) {
@@ -405,10 +435,6 @@ async function granted(
     unsaved,
     ...(step === 'login' ? { login: succeeded(before, login.digests, now) } : {}),
   };
-}
-
-function repairs({ want }: Observed): boolean {
-  return want.do === 'login' && (want.why === 'SecretEdited' || want.why === 'SecretMissing');
 }
 
 function bringsRefreshToken(grant: Grant, session: Session | undefined): boolean {

@@ -9,7 +9,6 @@ import {
   conditionOf,
   type Failures,
   failuresOf,
-  loginRecord,
   sameStatus,
   statusPatch,
 } from '../decide/status.ts';
@@ -17,6 +16,7 @@ import { type Held, isLive } from '../held.ts';
 import { isConflict, isNotFound } from '../kube/kube-error.ts';
 import { CredentialAnswer, credentialPath } from '../kube/objects.ts';
 import { METADATA_ONLY, SecretMeta } from '../kube/secret.ts';
+import { truthfulRecord } from './clearance.ts';
 import type { Context } from './context.ts';
 import type { Observed } from './observe.ts';
 
@@ -76,7 +76,7 @@ export function statusOf(observed: Observed, facts: Facts, context: Context): Co
     held,
     secretName: facts.secretName ?? previous?.token?.secretName ?? observed.target.name,
     renewAt: next?.at,
-    login: facts.login ?? loginRecord(previous),
+    login: facts.login ?? truthfulRecord(observed, held, context),
     failures,
     handledRefresh:
       facts.requestHandled === true
@@ -112,7 +112,6 @@ const OF_ATTEMPTS: readonly Reason[] = [
   'AddressRefused',
   'RequestInvalid',
   'PublishBlocked',
-  'SessionNotSaved',
 ];
 
 function lastAttempt(previous: CredentialStatus | undefined, held: Held | undefined): Verdict | undefined {
@@ -243,10 +242,9 @@ export function nextLook(
   const now = context.serverTime.now();
   const times: number[] = [];
   if (until !== undefined) times.push(until);
-  if (held !== undefined && isLive(held, now)) {
-    if (held.expiresAt !== undefined) times.push(held.expiresAt);
-    if (concluded.renewAt !== undefined && concluded.renewAt > now) times.push(concluded.renewAt);
-  }
+  if (held?.expiresAt !== undefined && isLive(held, now)) times.push(held.expiresAt);
+  // Also of a token that is dead: where no later expiry was to be had, the next try comes just after the end.
+  if (concluded.renewAt !== undefined && concluded.renewAt > now) times.push(concluded.renewAt);
   const next = Math.min(...times);
   // Both clocks may be off by a millisecond; a look too early would find nothing to do.
   return Number.isFinite(next) ? Math.max(SOONEST_MS, next - now + 1) : undefined;

@@ -30,8 +30,8 @@ export interface Memory {
   refreshFailures: number;
   /** Failures of one kind in a row, for backoff. */
   run?: { readonly reason: string; readonly count: number };
-  /** Repairs of an edited Secret. */
-  repairs: { count: number; lastAt: number };
+  /** Writes and logins that put a Secret back, since that generation of the credential. */
+  repairs: { count: number; lastAt: number; generation: number };
   /** Writes of the target that were refused in a row. */
   blocked: { count: number; retryAt: number; generation: number } | undefined;
   /** A status that is true but could not be written yet. */
@@ -39,5 +39,5 @@ export interface Memory {
 }
 
 export function newMemory(uid: string): Memory {
-  return { uid, refreshFailures: 0, repairs: { count: 0, lastAt: 0 }, blocked: undefined };
+  return { uid, refreshFailures: 0, repairs: { count: 0, lastAt: 0, generation: 0 }, blocked: undefined };
 }

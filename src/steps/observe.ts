@@ -6,7 +6,9 @@ import { renewal, type RenewalPolicy, renewalPolicy } from '../decide/renewal.ts
 import { conditionOf } from '../decide/status.ts';
 import { type Held, isLive } from '../held.ts';
 import type { CredentialObject } from '../kube/objects.ts';
+import { sessionName } from '../kube/session.ts';
 import type { OwnerIdentity } from '../kube/target.ts';
+import { newerVersion } from '../kube/version.ts';
 import { choose } from './choose.ts';
 import type { Context } from './context.ts';
 import type { Memory } from './memory.ts';
@@ -85,7 +87,7 @@ export async function observe(
   };
   let seen = look(found, false, context);
   if (
-    seen.want.do !== 'keep' &&
+    (seen.want.do !== 'keep' || sessionIsNewer(identity, target, context)) &&
     planned?.plan.account.flow.refreshable === true &&
     target.owner !== 'foreign'
   ) {
@@ -93,6 +95,12 @@ export async function observe(
     seen = look(found, sessionUsable(planned.plan, memory, seen.observation.held, context), context);
   }
   return { ...found, blocker, ...seen };
+}
+
+/** Deleted, or made again, since it was looked at: for what is gone nothing is written. */
+export function isGone({ key, credential }: Observed, context: Context): boolean {
+  const now = context.credentials.get(key)?.metadata;
+  return now?.uid !== credential.metadata.uid || now.deletionTimestamp !== undefined;
 }
 
 export function identityOf(credential: CredentialObject): OwnerIdentity {
@@ -122,6 +130,7 @@ function look(found: Found, refreshable: boolean, context: Context): Seen {
     data: target.data,
     shape: target.shaped ? 'same' : 'other',
     atHand: atHand(plan, memory, now)?.held,
+    copyable: isCopy(target) || (target.data === 'absent' && former !== undefined && isCopy(former)),
     refreshable,
     refreshRequested: found.requests.own !== undefined || found.requests.provider !== undefined,
   };
@@ -131,6 +140,11 @@ function look(found: Found, refreshable: boolean, context: Context): Seen {
     sourceSame: held === undefined || plan === undefined || held.source === plan.source,
     want: plan === undefined ? { do: 'keep' } : decide(observation),
   };
+}
+
+/** Its data can be written as they stand. */
+function isCopy({ owner, data, rendered }: Target): boolean {
+  return owner !== undefined && owner !== 'foreign' && data === 'intact' && rendered;
 }
 
 /** Of two recorded expiries the earlier counts. */
@@ -165,7 +179,7 @@ export function atHand(plan: Plan | undefined, memory: Memory, now: number): Mem
 }
 
 /** A crash may have left the session newer than what memory or the Secret hold. */
-function newest(memory: Memory): Memory['token'] {
+export function newest(memory: Memory): Memory['token'] {
   const session = memory.unsavedSession ?? memory.session?.content;
   const { account, inputs, answer } = session ?? {};
   const own = session?.uid === memory.uid && account !== undefined && inputs !== undefined;
@@ -186,6 +200,13 @@ function newest(memory: Memory): Memory['token'] {
     },
     token: { token, ...(tokenType === undefined ? {} : { tokenType }), outputs },
   };
+}
+
+/** An answer is saved before it is published: a session written after the target may hold one that a crash left there. */
+function sessionIsNewer(identity: OwnerIdentity, target: Target, context: Context): boolean {
+  const session = context.secrets.get(`${identity.namespace}/${sessionName(identity.name)}`);
+  if (session === undefined || target.metadata === undefined) return false;
+  return newerVersion(session.metadata.resourceVersion, target.metadata.resourceVersion);
 }
 
 /** A refresh token is sent only for what it was obtained for, and never one from a backup or one that was refused. */

@@ -100,7 +100,7 @@ function whatIsSent({ method, url, headers, body }: ProviderRequest): unknown {
   return [method, url, others, body ?? null];
 }
 
-const laneOf = (provider: string, origin: string): string => `${provider} ${origin}`;
+export const laneOf = (provider: string, origin: string): string => `${provider} ${origin}`;
 
 /** Takes a lane apart again. */
 export function splitLane(lane: string): { provider: string; origin: string } {

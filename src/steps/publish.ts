@@ -3,10 +3,10 @@ import type { Held, Token } from '../held.ts';
 import { isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
 import { METADATA_ONLY, Secret, SecretMeta, secretPath } from '../kube/secret.ts';
 import { desiredSession, emptySession, parseSession, type Session, sessionName } from '../kube/session.ts';
-import { dataHash, desiredSecret, heldOf, ownerOf, type Precondition, rfc3339 } from '../kube/target.ts';
+import { dataHash, type Desired, desiredSecret, heldOf, ownerOf, type Precondition, rfc3339 } from '../kube/target.ts';
 import { sleep } from '../loop/clock.ts';
 import type { Context } from './context.ts';
-import type { Observed } from './observe.ts';
+import { isGone, type Observed } from './observe.ts';
 import type { Plan } from './plan.ts';
 import { readSession } from './session.ts';
 
@@ -30,24 +30,26 @@ export async function publishToken(
   token: Token,
   context: Context,
 ): Promise<Written> {
-  const { identity, memory, target } = observed;
   const rendered = render(observed, plan, held, token, context);
   if (!rendered.ok) return rendered;
-  let precondition: Precondition =
-    target.metadata === undefined
-      ? 'absent'
-      : { uid: target.metadata.uid, resourceVersion: target.metadata.resourceVersion };
-  const hash = dataHash(held, rendered.data, value => context.digester.of(identity.uid, value));
+  const digest = (value: unknown): string => context.digester.of(observed.identity.uid, value);
+  const content = { held, data: rendered.data, dataHash: dataHash(held, rendered.data, digest) };
+  return writeTarget(observed, plan, content, context);
+}
+
+/** Writes the target's content under the shape that the spec asks for. */
+export async function writeTarget(
+  observed: Observed,
+  plan: Plan,
+  content: Pick<Desired, 'held' | 'data' | 'dataHash'>,
+  context: Context,
+): Promise<Written> {
+  const { identity, memory, target } = observed;
+  const { held } = content;
+  let precondition = asDecided(target);
   for (let conflicts = 0; conflicts < CONFLICTS_MOST; conflicts += 1) {
     const body = desiredSecret(
-      {
-        credential: identity,
-        name: target.name,
-        shape: plan.shape,
-        held,
-        data: rendered.data,
-        dataHash: hash,
-      },
+      { credential: identity, name: target.name, shape: plan.shape, ...content },
       precondition,
     );
     try {
@@ -61,7 +63,7 @@ export async function publishToken(
     } catch (error) {
       if (!isConflict(error) && !isNotFound(error)) return refusedWrite(error, target.name);
     }
-    const now = await current(context, identity.namespace, target.name);
+    const now = await readNow(context, identity.namespace, target.name);
     if (now === undefined) {
       precondition = 'absent';
       continue;
@@ -81,6 +83,12 @@ export async function publishToken(
   };
 }
 
+function asDecided({ metadata }: Observed['target']): Precondition {
+  return metadata === undefined
+    ? 'absent'
+    : { uid: metadata.uid, resourceVersion: metadata.resourceVersion };
+}
+
 /** Whether the target could be written, where it was not written before: told by a dry run, before anything is sent. */
 export async function rehearse(
   observed: Observed,
@@ -88,7 +96,10 @@ export async function rehearse(
   context: Context,
 ): Promise<Verdict | undefined> {
   const { identity, target, memory } = observed;
-  if (target.owner === 'ours' || target.owner === 'adoptable') return undefined;
+  // What is intact under a digest of ours, we wrote: also where it is retained, and has no owner.
+  const wrote = target.owner === 'ours' || (target.owner === 'adoptable' && target.data === 'intact');
+  // A write that was refused since would be refused again, and its login be lost.
+  if (wrote && memory.blocked === undefined) return undefined;
   const held: Held = {
     account: plan.accountDigest,
     inputs: plan.login?.inputsDigest ?? '',
@@ -111,7 +122,7 @@ export async function rehearse(
       data: rendered.data,
       dataHash: dataHash(held, rendered.data, value => context.digester.of(identity.uid, value)),
     },
-    'absent',
+    asDecided(target),
   );
   try {
     await applySecret(context, identity.namespace, target.name, body, true);
@@ -120,7 +131,7 @@ export async function rehearse(
     if (isRetriable(error)) throw error;
     if (isConflict(error)) {
       // Made a moment ago, and not seen by the watch yet.
-      const now = await current(context, identity.namespace, target.name);
+      const now = await readNow(context, identity.namespace, target.name);
       if (now !== undefined && ownerOf(now.metadata, identity) !== 'foreign') return undefined;
       delete memory.target;
       return conflict(target.name).verdict;
@@ -148,7 +159,7 @@ export async function ensureSession(observed: Observed, context: Context): Promi
   } catch (error) {
     if (isRetriable(error)) throw error;
     if (isConflict(error)) {
-      const now = await current(context, identity.namespace, name);
+      const now = await readNow(context, identity.namespace, name);
       if (now !== undefined && ownerOf(now.metadata, identity) === 'foreign') return conflict(name).verdict;
       // Ours, and newer than the watch: look again.
       throw error;
@@ -167,6 +178,7 @@ export async function saveSession(
   context: Context,
 ): Promise<Verdict | undefined> {
   const { memory } = observed;
+  if (isGone(observed, context)) return undefined;
   memory.unsavedSession = session;
   const until = context.clock.monotonic() + SESSION_PATIENCE_MS;
   for (let wait = 250; ; wait *= 2) {
@@ -193,7 +205,7 @@ export async function saveSession(
 async function settleSession(observed: Observed, session: Session, context: Context): Promise<void> {
   const { identity, memory } = observed;
   const name = sessionName(identity.name);
-  const now = await current(context, identity.namespace, name).catch(() => undefined);
+  const now = await readNow(context, identity.namespace, name).catch(() => undefined);
   if (now === undefined) {
     delete memory.session;
     return;
@@ -269,7 +281,7 @@ function applySecret(
 }
 
 /** Reads past the watch. */
-async function current(context: Context, namespace: string, name: string): Promise<Secret | undefined> {
+export async function readNow(context: Context, namespace: string, name: string): Promise<Secret | undefined> {
   try {
     return await context.client.get(secretPath(namespace, name), Secret, { secret: true });
   } catch (error) {

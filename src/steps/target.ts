@@ -3,7 +3,15 @@ import type { ObjectMeta } from '../api/meta.ts';
 import type { Held } from '../held.ts';
 import { isNotFound } from '../kube/kube-error.ts';
 import { decodeText, Secret, secretPath } from '../kube/secret.ts';
-import { dataIntact, hasShape, heldOf, type Owner, type OwnerIdentity, ownerOf } from '../kube/target.ts';
+import {
+  dataIntact,
+  hasRendering,
+  hasShape,
+  heldOf,
+  type Owner,
+  type OwnerIdentity,
+  ownerOf,
+} from '../kube/target.ts';
 import type { Context } from './context.ts';
 import type { Memory } from './memory.ts';
 import type { Plan } from './plan.ts';
@@ -17,6 +25,8 @@ export interface Target {
   readonly data: 'absent' | 'intact' | 'edited';
   /** Its labels, annotations, templates, type and owner are as the spec says. */
   readonly shaped: boolean;
+  /** Its data have the form that the spec gives them, whatever stands around them. */
+  readonly rendered: boolean;
 }
 
 export function targetName(identity: OwnerIdentity, spec: CredentialSpec): string {
@@ -37,7 +47,8 @@ export async function readTarget(
   const metadata = context.secrets.get(`${identity.namespace}/${name}`)?.metadata;
   if (metadata === undefined) return absent(name);
   const owner = ownerOf(metadata, identity);
-  if (owner === 'foreign') return { name, metadata, owner, held: undefined, data: 'edited', shaped: false };
+  if (owner === 'foreign')
+    return { name, metadata, owner, held: undefined, data: 'edited', shaped: false, rendered: false };
   const known = memory.target;
   if (known?.name === name && known.version === metadata.resourceVersion) {
     return found(name, metadata, owner, known.intact, plan);
@@ -58,7 +69,15 @@ export async function readTarget(
 }
 
 function absent(name: string): Target {
-  return { name, metadata: undefined, owner: undefined, held: undefined, data: 'absent', shaped: false };
+  return {
+    name,
+    metadata: undefined,
+    owner: undefined,
+    held: undefined,
+    data: 'absent',
+    shaped: false,
+    rendered: false,
+  };
 }
 
 function found(
@@ -75,6 +94,7 @@ function found(
     held: owner === 'foreign' ? undefined : heldOf(metadata),
     data: intact ? 'intact' : 'edited',
     shaped: plan === undefined || hasShape(metadata, plan.shape, owner),
+    rendered: plan !== undefined && hasRendering(metadata, plan.shape),
   };
 }
 

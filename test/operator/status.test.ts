@@ -16,10 +16,10 @@ describe('Ready', () => {
     expect(it.waits()).toBe(false);
   });
 
-  test('is False and Pending while the first login is under way, then True', async () => {
+  test('is False while the first login is under way, and says so; then True', async () => {
     const it = await scene({ ready: false, before: world => { world.providers.pgf.behaviour.latencyMs = 5000; } });
     await it.advance(SECOND);
-    expect(it.ready).toBe('False Pending');
+    expect(it.ready).toBe('False TokenMissing');
     expect(it.status.observedGeneration).toBe(1);
     await it.advance(5 * SECOND);
     expect(it.ready).toBe('True TokenLive');

@@ -5,7 +5,7 @@ import { HOUR, MINUTE, scene, SECOND } from './scene.ts';
 describe('the Secret that pods read', () => {
   test('holds the token, how to present it, and when it expires, under keys that work as environment names', async () => {
     const it = await scene({ flow: 'sendfact/token' });
-    const { data } = it.secret() ?? { data: {} };
+    const { data = {} } = it.secret() ?? {};
     expect(Object.keys(data).sort()).toEqual([
       'expires_at',
       'header_name',
@@ -24,7 +24,7 @@ describe('the Secret that pods read', () => {
 
   test('has no expires_at where nothing tells an expiry, and names the header that the provider wants', async () => {
     const it = await scene({ flow: 'admintotal/api-key' });
-    const { data } = it.secret() ?? { data: {} };
+    const { data = {} } = it.secret() ?? {};
     expect(data).not.toHaveProperty('expires_at');
     expect(data).toMatchObject({ header_name: 'Api-key', header_value: data.token });
   });
@@ -32,10 +32,25 @@ describe('the Secret that pods read', () => {
   test('has a key for each output of the flow', async () => {
     const it = await scene({
       before: world => {
-        const pgf = world.api.get('clustertokenproviders', 'pgf');
-        const spec = structuredClone(pgf?.spec) as { flows: { login: { response: { outputs?: object } } }[] };
-        for (const flow of spec.flows) flow.login.response.outputs = { kind: 'body.token_type' };
-        world.api.put({ apiVersion: 'tokensync.dev/v1alpha1', kind: 'ClusterTokenProvider', metadata: { name: 'pgf' }, spec });
+        const response = { token: 'body.access_token_jwt', expiresIn: 'body.expires_in', outputs: { kind: 'body.token_type' } };
+        world.api.put({
+          apiVersion: 'tokensync.dev/v1alpha1',
+          kind: 'ClusterTokenProvider',
+          metadata: { name: 'pgf' },
+          spec: {
+            environments: [{ name: 'production', baseUrl: 'https://api.pgf.cl' }],
+            flows: [
+              {
+                name: 'login',
+                inputs: ['username', 'password'],
+                login: {
+                  request: { path: '/login', json: { username: '$(input.username)', password: '$(input.password)' } },
+                  response,
+                },
+              },
+            ],
+          },
+        });
       },
     });
     expect(it.secret()?.data.kind).toBe('Bearer');

@@ -159,13 +159,14 @@ describe('CEL', () => {
   });
 
   it('restores what it changes while it evaluates', () => {
-    const before = Error.stackTraceLimit;
+    Error.stackTraceLimit = 7;
     expect(() =>
       evaluating(() => {
         throw new Error('x');
       }),
     ).toThrow();
-    expect(Error.stackTraceLimit).toBe(before);
+    expect(Error.stackTraceLimit).toBe(7);
+    Error.stackTraceLimit = 10;
   });
 });
 
@@ -178,6 +179,7 @@ describe('the bounds of an answer', () => {
       'body.a.k0',
     ],
     ['a long string', { a: 'x'.repeat(65_537) }, 'body.a + "."'],
+    ['an object deep in a list', { a: [{ b: { c: { d: { e: { f: 'x' } } } } }] }, 'body.a[0].b.c.d.e.f'],
     ['a deep object', JSON.parse(`${'{"a":'.repeat(12)}"x"${'}'.repeat(12)}`), `body${'.a'.repeat(12)}`],
   ])('%s is there, and is not looked into', (_, body, source) => {
     expect(evaluate(source, body).kind).not.toBe('value');

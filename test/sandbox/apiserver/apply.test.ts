@@ -159,7 +159,12 @@ test('the same apply again is no write', async () => {
 
 test('an apply of status owns status alone', async () => {
   const cluster = new Cluster();
-  await cluster.apply(`${WIDGETS}/w`, widget('w', { size: 'm' }));
+  const created = await cluster.apply(`${WIDGETS}/w`, {
+    ...widget('w', { size: 'm' }),
+    status: { tries: 7 },
+  });
+  expect(created.body.status).not.toHaveProperty('tries');
+  expect(created.body.metadata.managedFields?.[0]?.fieldsV1).not.toHaveProperty('f:status');
   await cluster.merge(`${WIDGETS}/w/status?fieldManager=op`, {
     status: { conditions: [{ type: 'Ready', status: 'True' }] },
   });

@@ -104,20 +104,25 @@ export class Cluster {
     return this.send('PATCH', path, body, { type: TYPE.merge });
   }
 
-  async watch(path: string, accept?: string): Promise<OpenWatch> {
+  /** The watch is open, and has told its initial state, when this returns. */
+  watch(path: string, accept?: string): OpenWatch {
     const gone = new AbortController();
-    const raw = await this.server.handler({
+    const raw = this.server.handler({
       method: 'GET',
       url: new URL(`http://cluster.test${path}`),
       headers: accept === undefined ? {} : { accept },
       body: Buffer.alloc(0),
       signal: gone.signal,
     });
+    if (raw instanceof Promise) throw new Error('the watch is held up');
     const open = new OpenWatch(() => gone.abort());
     raw.stream?.({
       write: chunk => {
-        for (const line of String(chunk).trimEnd().split('\n'))
-          open.events.push(JSON.parse(line) as WatchEvent);
+        for (const line of String(chunk).trimEnd().split('\n')) {
+          const event = JSON.parse(line) as WatchEvent;
+          open.events.push(event);
+          open.onEvent(event);
+        }
       },
       end: () => {
         open.ended = 'end';
@@ -132,6 +137,7 @@ export class Cluster {
 
 export class OpenWatch {
   readonly events: WatchEvent[] = [];
+  onEvent: (event: WatchEvent) => void = () => undefined;
   ended: 'end' | 'reset' | undefined;
   readonly leave: () => void;
 

@@ -49,7 +49,7 @@ test('requests are counted by verb, resource and status', async () => {
   const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('a'));
   await cluster.send('POST', SECRETS, secret('a'));
-  await cluster.watch('/api/v1/secrets?watch=1');
+  cluster.watch('/api/v1/secrets?watch=1');
   expect(Object.fromEntries(cluster.server.requests.totals)).toEqual({
     'create secrets 201': 1,
     'create secrets 409': 1,

@@ -59,7 +59,7 @@ test('a finalizer holds an object until it is taken away', async () => {
     ...widget('w', { size: 'm' }),
     metadata: { name: 'w', finalizers: ['x/y'] },
   });
-  const watch = await cluster.watch(`${WIDGETS}?watch=1`);
+  const watch = cluster.watch(`${WIDGETS}?watch=1`);
   const deleted = await cluster.send('DELETE', `${WIDGETS}/w`);
   expect(deleted.body.metadata).toMatchObject({ deletionTimestamp: '2026-03-01T12:00:00Z', generation: 2 });
   expect((await cluster.merge(`${WIDGETS}/w`, { metadata: { finalizers: ['x/y', 'z/z'] } })).code).toBe(422);
@@ -80,6 +80,7 @@ test('a namespace goes with all that is in it, and takes nothing new meanwhile',
   expect([late.code, late.body.details.causes[0]?.reason]).toEqual([403, 'NamespaceTerminating']);
   await cluster.clock.advance(0);
   expect(names(cluster)).toEqual(['held']);
+  expect((await cluster.send('GET', '/api/v1/namespaces/team')).code).toBe(200);
   await cluster.merge(`${inside}/held`, { metadata: { finalizers: null } });
   await cluster.clock.advance(0);
   expect((await cluster.send('GET', '/api/v1/namespaces/team')).code).toBe(404);

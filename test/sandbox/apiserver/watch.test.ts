@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { ACCEPT, Cluster, SECRETS, secret, WIDGETS, widget } from './cluster.ts';
+import { ACCEPT, Cluster, type OpenWatch, SECRETS, secret, WIDGETS, widget } from './cluster.ts';
 
 const STREAMED = 'watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan';
 
 test('a watch tells what is there, then what changes, in order', async () => {
   const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('a'));
-  const watch = await cluster.watch(`${SECRETS}?watch=true`);
+  const watch = cluster.watch(`${SECRETS}?watch=true`);
   await cluster.send('POST', SECRETS, secret('b'));
   await cluster.send('POST', '/api/v1/namespaces/kube-system/secrets', secret('elsewhere'));
   await cluster.merge(`${SECRETS}/a`, { data: { k: 'dg==' } });
@@ -21,7 +21,7 @@ test('a watch from a version tells just what came after', async () => {
   const cluster = new Cluster();
   const { body } = await cluster.send('POST', SECRETS, secret('a'));
   await cluster.send('POST', SECRETS, secret('b'));
-  const watch = await cluster.watch(`${SECRETS}?watch=true&resourceVersion=${body.metadata.resourceVersion}`);
+  const watch = cluster.watch(`${SECRETS}?watch=true&resourceVersion=${body.metadata.resourceVersion}`);
   await cluster.send('POST', SECRETS, secret('c'));
   expect(watch.seen()).toEqual(['ADDED b', 'ADDED c']);
 });
@@ -39,7 +39,7 @@ test.each([
   const { body } = await cluster.send('POST', SECRETS, secret('a'));
   await cluster.send('POST', SECRETS, secret('b'));
   await forget(cluster);
-  const watch = await cluster.watch(`${SECRETS}?watch=true&resourceVersion=${body.metadata.resourceVersion}`);
+  const watch = cluster.watch(`${SECRETS}?watch=true&resourceVersion=${body.metadata.resourceVersion}`);
   expect(watch.events).toMatchObject([{ type: 'ERROR', object: { code: 410, reason: 'Expired' } }]);
   expect(watch.ended).toBe('end');
   expect(cluster.server.openWatches()).toBe(0);
@@ -49,7 +49,7 @@ test('the newest version is never too old', async () => {
   const cluster = new Cluster();
   const { body } = await cluster.send('POST', SECRETS, secret('a'));
   cluster.server.compact();
-  const watch = await cluster.watch(`${SECRETS}?watch=true&resourceVersion=${body.metadata.resourceVersion}`);
+  const watch = cluster.watch(`${SECRETS}?watch=true&resourceVersion=${body.metadata.resourceVersion}`);
   await cluster.send('POST', SECRETS, secret('b'));
   expect(watch.seen()).toEqual(['ADDED b']);
 });
@@ -57,7 +57,7 @@ test('the newest version is never too old', async () => {
 test('the initial state can be streamed, its end marked by a bookmark', async () => {
   const cluster = new Cluster();
   const { body } = await cluster.send('POST', SECRETS, secret('a', { data: { k: 'dg==' } }));
-  const watch = await cluster.watch(`${SECRETS}?${STREAMED}`, ACCEPT.partial);
+  const watch = cluster.watch(`${SECRETS}?${STREAMED}`, ACCEPT.partial);
   expect(watch.events).toMatchObject([
     { type: 'ADDED', object: { kind: 'PartialObjectMetadata', metadata: { name: 'a' } } },
     {
@@ -84,7 +84,7 @@ test('an older server refuses to stream the initial state', async () => {
 test('an object comes and goes as a selector starts and stops to match', async () => {
   const cluster = new Cluster();
   await cluster.send('POST', SECRETS, secret('a'));
-  const watch = await cluster.watch(`${SECRETS}?watch=true&labelSelector=x%3Dy`);
+  const watch = cluster.watch(`${SECRETS}?watch=true&labelSelector=x%3Dy`);
   await cluster.merge(`${SECRETS}/a`, { metadata: { labels: { x: 'y' } } });
   await cluster.merge(`${SECRETS}/a`, { data: { k: 'dg==' } });
   const gone = await cluster.merge(`${SECRETS}/a`, { metadata: { labels: { x: null } } });
@@ -98,8 +98,8 @@ test('an object comes and goes as a selector starts and stops to match', async (
 
 test('a bookmark each minute, and the end at timeoutSeconds', async () => {
   const cluster = new Cluster();
-  const watch = await cluster.watch(`${SECRETS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=150`);
-  const plain = await cluster.watch(`${SECRETS}?watch=true&timeoutSeconds=150`);
+  const watch = cluster.watch(`${SECRETS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=150`);
+  const plain = cluster.watch(`${SECRETS}?watch=true&timeoutSeconds=150`);
   await cluster.clock.advance(119_999);
   expect(watch.seen()).toEqual(['BOOKMARK']);
   await cluster.clock.advance(1);
@@ -113,7 +113,7 @@ test('a bookmark each minute, and the end at timeoutSeconds', async () => {
 
 test('without timeoutSeconds a watch ends within an hour', async () => {
   const cluster = new Cluster();
-  const watch = await cluster.watch(`${SECRETS}?watch=true`);
+  const watch = cluster.watch(`${SECRETS}?watch=true`);
   await cluster.clock.advance(29 * 60_000);
   expect(watch.ended).toBeUndefined();
   await cluster.clock.advance(31 * 60_000);
@@ -122,13 +122,13 @@ test('without timeoutSeconds a watch ends within an hour', async () => {
 
 test('watches can be ended, broken, or made to fall silent', async () => {
   const cluster = new Cluster();
-  const ended = await cluster.watch(`${SECRETS}?watch=true`);
+  const ended = cluster.watch(`${SECRETS}?watch=true`);
   cluster.server.dropWatches();
-  const broken = await cluster.watch(`${SECRETS}?watch=true`);
+  const broken = cluster.watch(`${SECRETS}?watch=true`);
   cluster.server.dropWatches('reset');
-  const silent = await cluster.watch(`${SECRETS}?watch=true&allowWatchBookmarks=true`);
+  const silent = cluster.watch(`${SECRETS}?watch=true&allowWatchBookmarks=true`);
   cluster.server.stallWatches();
-  const live = await cluster.watch(`${SECRETS}?watch=true`);
+  const live = cluster.watch(`${SECRETS}?watch=true`);
   await cluster.send('POST', SECRETS, secret('a'));
   await cluster.clock.advance(3 * 3_600_000);
   expect([ended.ended, broken.ended, silent.ended]).toEqual(['end', 'reset', undefined]);
@@ -137,7 +137,7 @@ test('watches can be ended, broken, or made to fall silent', async () => {
 
 test('a client that leaves is forgotten', async () => {
   const cluster = new Cluster();
-  const watch = await cluster.watch(`${SECRETS}?watch=true`);
+  const watch = cluster.watch(`${SECRETS}?watch=true`);
   expect(cluster.server.openWatches()).toBe(1);
   watch.leave();
   expect(cluster.server.openWatches()).toBe(0);
@@ -146,37 +146,34 @@ test('a client that leaves is forgotten', async () => {
 
 test('all watches see one order, even when one of their readers writes', async () => {
   const cluster = new Cluster();
-  const handler = cluster.server.handler;
-  const orders: string[][] = [[], []];
-  for (const order of orders) {
-    const response = await handler({
-      method: 'GET',
-      url: new URL(`http://cluster.test${SECRETS}?watch=1`),
-      headers: {},
-      body: Buffer.alloc(0),
-      signal: new AbortController().signal,
-    });
-    response.stream?.({
-      write: chunk => {
-        order.push(/"name":"(\w+)"/.exec(String(chunk))?.[1] ?? '');
-        if (order.length === 1 && order === orders[0]) void cluster.send('POST', SECRETS, secret('second'));
-      },
-      end: () => undefined,
-      reset: () => undefined,
-    });
-  }
+  const first = cluster.watch(`${SECRETS}?watch=1`);
+  const second = cluster.watch(`${SECRETS}?watch=1`);
+  first.onEvent = ({ object }) => {
+    if (object.metadata.name === 'first') cluster.server.put(secret('second'));
+  };
   await cluster.send('POST', SECRETS, secret('first'));
-  expect(orders).toEqual([
-    ['first', 'second'],
-    ['first', 'second'],
-  ]);
+  for (const watch of [first, second]) expect(watch.seen()).toEqual(['ADDED first', 'ADDED second']);
 });
 
 test('a watch can show rows of a table', async () => {
   const cluster = new Cluster();
   await cluster.send('POST', WIDGETS, widget('w', { size: 'm' }));
-  const watch = await cluster.watch(`${WIDGETS}?watch=1`, ACCEPT.table);
+  const watch = cluster.watch(`${WIDGETS}?watch=1`, ACCEPT.table);
   expect(watch.events).toMatchObject([
     { type: 'ADDED', object: { kind: 'Table', rows: [{ cells: ['w', 'm', null, null, '0s'] }] } },
   ]);
+});
+
+test('a watch that a reader opens has each change once, in its state or after it', async () => {
+  const cluster = new Cluster();
+  const first = cluster.watch(`${SECRETS}?watch=1`);
+  let second: OpenWatch | undefined;
+  first.onEvent = () => {
+    if (second !== undefined) return;
+    cluster.server.put(secret('b'));
+    second = cluster.watch(`${SECRETS}?watch=1`);
+  };
+  await cluster.send('POST', SECRETS, secret('a'));
+  await cluster.send('POST', SECRETS, secret('c'));
+  expect(second?.seen()).toEqual(['ADDED a', 'ADDED b', 'ADDED c']);
 });

@@ -194,3 +194,12 @@ test('both APIs of events show the same events', async () => {
     422,
   );
 });
+
+test('a merge patch removes what it sets to null, at any depth', async () => {
+  const cluster = new Cluster();
+  await cluster.send('POST', WIDGETS, widget('w', { size: 'm', free: { x: 1, y: { z: 2, k: 3 } } }));
+  const { body } = await cluster.merge(`${WIDGETS}/w`, {
+    spec: { free: { x: null, y: { z: null, n: { o: null } } } },
+  });
+  expect(body.spec.free).toEqual({ y: { k: 3, n: {} } });
+});

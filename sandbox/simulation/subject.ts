@@ -1,0 +1,210 @@
+import { ANNOTATION } from '../../src/api/names.ts';
+import { isObject, type JsonObject, type KubeObject } from '../apiserver/json.ts';
+import type { LogEntry } from '../providers/log.ts';
+import type { SimulatedProvider } from '../providers/simulated.ts';
+import { Calm } from './calm.ts';
+import { DAY, HOUR, MINUTE } from './chance.ts';
+import type { Member } from './population.ts';
+
+/** The operator's default margin for mounted Secrets (design: when to refresh). */
+const MARGIN_MS = 95_000;
+
+/** How long a token of a flow lives at least, whatever befalls it. */
+const LEAST_LIFE_MS: Readonly<Record<Member['fixture']['flow'], number>> = {
+  'admintotal/api-key': Number.POSITIVE_INFINITY,
+  'admintotal/jwt': HOUR,
+  'ventiapp/password': 7 * DAY - 1000,
+  'sendfact/token': 2 * MINUTE,
+  'firmeasy/login': HOUR / 2,
+  'pgf/login': DAY,
+  'pgf/login-token': 365 * DAY,
+};
+
+/** What the target Secret holds, judged by the provider that issued it. Times in ms since 1970, by the sandbox's clock. */
+export interface HeldToken {
+  readonly value: string;
+  readonly bornAt: number;
+  /** Infinity: never, or not before it is revoked. */
+  readonly diesAt: number;
+  /** Nothing but a cause asks for another one before. */
+  readonly renewFrom: number;
+}
+
+interface Grant {
+  readonly at: number;
+  /** The operator's run that asked for it. */
+  readonly run: number;
+  /** Its answer may never have arrived. */
+  readonly doubtful: boolean;
+}
+
+/** One credential as seen from outside the operator: what the cluster holds, what the provider says, what people did to it. */
+export class Subject {
+  readonly member: Member;
+  readonly provider: SimulatedProvider;
+  readonly key: string;
+  /** Inputs right, not suspended, there, and its Secrets let alone but for edits of the target. */
+  readonly calm: Calm;
+  target: string;
+  token: HeldToken | undefined;
+  /** When someone made the target something else than what the operator wrote; undefined once it is written again. */
+  editedAt: number | undefined;
+  /** When a person last gave a cause for a login, and why. */
+  cause = { at: Number.NEGATIVE_INFINITY, why: '' };
+  /** Requests by annotation for the present input values: each is good for one more try. */
+  requests = 0;
+  requestedAt = Number.NEGATIVE_INFINITY;
+  lastGrant: Grant | undefined;
+  refusals: number[] = [];
+  refusalsSinceGrant = 0;
+  /** Of the present input values while they never worked; -Infinity once they did. */
+  freshRefusals = 0;
+  refreshToken: string | undefined;
+  ready = false;
+  stalled = false;
+
+  constructor(member: Member, provider: SimulatedProvider, now: () => number, beforeTrouble: () => void) {
+    this.member = member;
+    this.provider = provider;
+    this.key = `${member.fixture.namespace}/${member.fixture.name}`;
+    this.target = `${member.fixture.name}-token`;
+    this.calm = new Calm(now, beforeTrouble);
+  }
+
+  get flow(): Member['fixture']['flow'] {
+    return this.member.fixture.flow;
+  }
+
+  get account(): string {
+    return this.member.fixture.account;
+  }
+
+  /** Whether the token lives, by its provider, and is this account's. */
+  isLive(now: number): boolean {
+    return this.token !== undefined && this.editedAt === undefined && now < this.token.diesAt;
+  }
+
+  /** Since when no live token is held; undefined while one is. */
+  deadSince(now: number): number | undefined {
+    if (this.isLive(now)) return undefined;
+    return Math.min(
+      this.editedAt ?? Number.POSITIVE_INFINITY,
+      this.token?.diesAt ?? Number.NEGATIVE_INFINITY,
+    );
+  }
+
+  /** The target was written or is gone. @param ours by the operator. */
+  targetChanged(object: KubeObject | undefined, ours: boolean, now: number): void {
+    const value = object === undefined ? undefined : decode(object, 'token');
+    const known = value === undefined ? undefined : this.#judge(value, object?.metadata.annotations ?? {});
+    if (ours) {
+      this.token = known;
+      this.editedAt = undefined;
+    } else if (value !== this.token?.value) {
+      this.editedAt ??= now;
+    }
+  }
+
+  #judge(value: string, annotations: Readonly<Record<string, string>>): HeldToken | undefined {
+    if (this.provider.tokens.ownerOf(value) !== this.account) return undefined;
+    const bornAt = Date.parse(annotations[ANNOTATION.issuedAt] ?? '');
+    const expiry = this.provider.tokens.expiresAt(value);
+    const diesAt =
+      expiry === undefined ? Number.POSITIVE_INFINITY : expiry - this.provider.behaviour.clockSkewMs;
+    const share = annotations[ANNOTATION.grants] === '1' ? 0.5 : 0.9;
+    return { value, bornAt, diesAt, renewFrom: bornAt + share * waitOf(diesAt - bornAt) - 2000 };
+  }
+
+  sessionChanged(object: KubeObject | undefined): void {
+    const text = object === undefined ? undefined : decode(object, 'session');
+    const session: unknown = text === undefined ? undefined : JSON.parse(text);
+    const token = isObject(session) ? session.refreshToken : undefined;
+    this.refreshToken = typeof token === 'string' ? token : undefined;
+  }
+
+  statusChanged(status: JsonObject): void {
+    const conditions = Array.isArray(status.conditions) ? status.conditions : [];
+    const is = (type: string): boolean =>
+      conditions.some(
+        condition => isObject(condition) && condition.type === type && condition.status === 'True',
+      );
+    this.ready = is('Ready');
+    this.stalled = is('Stalled');
+  }
+
+  /** What the provider's log says. @param doubtful the answer may be lost. */
+  asked({ at, outcome }: LogEntry, run: number, doubtful: boolean): void {
+    switch (outcome) {
+      case 'granted':
+      case 'cached':
+        this.lastGrant = { at, run, doubtful };
+        this.refusalsSinceGrant = 0;
+        this.freshRefusals = Number.NEGATIVE_INFINITY;
+        break;
+      case 'refused':
+      case 'locked':
+        if (doubtful) break;
+        this.refusals = [...this.refusals.filter(then => then > at - DAY), at];
+        this.refusalsSinceGrant++;
+        this.freshRefusals++;
+        break;
+      default:
+    }
+  }
+
+  /** When the last answer, were it lost by the operator, might first be asked for again with good reason. */
+  get grantHoldsUntil(): number {
+    const { lastGrant } = this;
+    return lastGrant === undefined
+      ? Number.NEGATIVE_INFINITY
+      : lastGrant.at + waitOf(LEAST_LIFE_MS[this.flow]) / 2 - 2000;
+  }
+
+  /** Someone gave a reason for a login. */
+  caused(why: string, now: number): void {
+    this.cause = { at: now, why };
+  }
+
+  newInputs(why: string, now: number): void {
+    this.caused(why, now);
+    this.freshRefusals = 0;
+    this.requests = 0;
+  }
+
+  requested(now: number): void {
+    this.caused('requested', now);
+    this.requestedAt = now;
+    this.requests++;
+  }
+
+  /** Another object of the same name: what was known of the first is not its concern. */
+  madeAgain(now: number): void {
+    this.newInputs('made again', now);
+    this.refusals = [];
+    this.target = `${this.member.fixture.name}-token`;
+    this.#noTarget(now);
+  }
+
+  moved(target: string, now: number): void {
+    this.caused('target moved', now);
+    this.target = target;
+    this.#noTarget(now);
+  }
+
+  #noTarget(now: number): void {
+    this.token = undefined;
+    this.editedAt = now;
+  }
+}
+
+/** From issue to renewal, without jitter. */
+function waitOf(lifeMs: number): number {
+  if (lifeMs === Number.POSITIVE_INFINITY) return lifeMs;
+  const before = MARGIN_MS > (lifeMs * 4) / 5 ? lifeMs / 3 : Math.max(lifeMs / 3, MARGIN_MS);
+  return lifeMs - before;
+}
+
+function decode(object: KubeObject, key: string): string | undefined {
+  const value = isObject(object.data) ? object.data[key] : undefined;
+  return typeof value === 'string' ? Buffer.from(value, 'base64').toString() : undefined;
+}

@@ -1,0 +1,197 @@
+import { describe, expect, test } from 'vitest';
+import type { JsonObject } from '../../sandbox/apiserver/json.ts';
+import type { World } from '../../sandbox/world.ts';
+import { addCredential, HOUR, isReady, MINUTE, scene, SECOND, statusOf } from './scene.ts';
+
+function limited(name: string, limits: JsonObject): (world: World) => void {
+  return world => {
+    const found = world.api.get('clustertokenproviders', name);
+    world.api.put({ apiVersion: 'tokensync.dev/v1alpha1', kind: 'ClusterTokenProvider', metadata: { name }, spec: { ...(found?.spec as object), limits } });
+  };
+}
+
+describe('one slow or dead provider never holds up the others', () => {
+  test('a provider that answers nothing, at a hundred hosts at once', async () => {
+    const it = await scene();
+    it.world.providers.admintotal.behaviour.down = 'hang';
+    for (let index = 2; index < 102; index += 1) addCredential(it.world, 'admintotal/jwt', index);
+    await it.advance(100);
+    const late = addCredential(it.world, 'ventiapp/password', 1);
+    await it.advance(SECOND);
+    expect(isReady(it.world, late)).toBe(true);
+    // Nor those that come while it goes on.
+    await it.advance(MINUTE);
+    const later = addCredential(it.world, 'sendfact/token', 1);
+    await it.advance(SECOND);
+    expect(isReady(it.world, later)).toBe(true);
+  });
+
+  test('a provider that takes nine seconds for each answer', async () => {
+    const it = await scene({ flow: 'sendfact/token' });
+    it.world.providers.pgf.behaviour.latencyMs = 9000;
+    for (let index = 2; index < 80; index += 1) addCredential(it.world, 'pgf/login', index);
+    await it.until(() => {
+      const { token } = it;
+      expect(it.world.providers.isLive(token)).toBe(true);
+      return false;
+    }, 5 * MINUTE);
+    expect(it.asked.filter(({ provider }) => provider === 'sendfact').length).toBeGreaterThan(10);
+  });
+});
+
+describe('limits of an origin', () => {
+  test('no more than spec.limits.concurrency requests are under way at once', async () => {
+    const it = await scene({ before: limited('pgf', { concurrency: 3 }) });
+    it.world.providers.pgf.behaviour.latencyMs = 1000;
+    for (let index = 2; index < 32; index += 1) addCredential(it.world, 'pgf/login', index);
+    await it.advance(20 * SECOND);
+    const times = it.asked.slice(1).map(({ at }) => at);
+    expect(times).toHaveLength(30);
+    for (const [index, at] of times.entries()) {
+      expect(at - (times[index - 3] ?? Number.NEGATIVE_INFINITY)).toBeGreaterThanOrEqual(SECOND);
+    }
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeLessThan(12 * SECOND);
+  });
+
+  test('no more than spec.limits.requestsPerMinute are sent in any minute, and no fewer than it allows', async () => {
+    const it = await scene({ before: limited('pgf', { requestsPerMinute: 30 }) });
+    for (let index = 2; index < 92; index += 1) addCredential(it.world, 'pgf/login', index);
+    await it.advance(4 * MINUTE);
+    const times = it.asked.map(({ at }) => at);
+    expect(times.length).toBe(91);
+    for (const [index, at] of times.entries()) {
+      expect(at - (times[index - 30] ?? Number.NEGATIVE_INFINITY)).toBeGreaterThanOrEqual(MINUTE);
+    }
+  });
+
+  test('hold for each origin of a provider by itself', async () => {
+    const it = await scene({ before: limited('admintotal', { requestsPerMinute: 1 }) });
+    const made = [1, 2, 3, 4].map(index => addCredential(it.world, 'admintotal/api-key', index));
+    await it.advance(SECOND);
+    expect(made.every(one => isReady(it.world, one))).toBe(true);
+  });
+
+  test('the condition Saturated names both rates while the need exceeds the limit, and goes when it is raised', async () => {
+    const it = await scene({ flow: 'sendfact/token', before: limited('sendfact', { requestsPerMinute: 10 }) });
+    const saturated = () =>
+      (it.world.api.get('clustertokenproviders', 'sendfact')?.status as { conditions?: { type: string; status: string; reason: string; message: string }[] })?.conditions?.find(({ type }) => type === 'Saturated');
+    expect(saturated()).toMatchObject({ status: 'False', reason: 'WithinLimits' });
+    const others = Array.from({ length: 9 }, (_, index) => addCredential(it.world, 'sendfact/token', index + 2));
+    await it.advance(3 * MINUTE);
+    expect(saturated()).toMatchObject({ status: 'True', reason: 'NeedExceedsLimit' });
+    const [, need = '', limit = ''] = /need ([0-9.]+) requests a minute.* allows ([0-9]+)/.exec(saturated()?.message ?? '') ?? [];
+    expect(Number(need)).toBeGreaterThan(20);
+    expect(Number(need)).toBeLessThan(30);
+    expect(limit).toBe('10');
+    limited('sendfact', { requestsPerMinute: 60 })(it.world);
+    await it.advance(SECOND);
+    expect(saturated()).toMatchObject({ status: 'False', reason: 'WithinLimits' });
+    limited('sendfact', { requestsPerMinute: 10 })(it.world);
+    for (const { name } of others) it.world.api.delete('providercredentials', name, 'default');
+    await it.advance(MINUTE);
+    expect(saturated()).toMatchObject({ status: 'False' });
+  });
+});
+
+describe('the order of work', () => {
+  test('a wave of renewals never starves a new credential', async () => {
+    const it = await scene({ flow: 'sendfact/token', before: limited('sendfact', { requestsPerMinute: 60 }) });
+    // Renewals alone need some 140 a minute.
+    for (let index = 2; index < 60; index += 1) addCredential(it.world, 'sendfact/token', index, { namespace: 'kube-public' });
+    await it.advance(5 * MINUTE);
+    const late = addCredential(it.world, 'sendfact/token', 100);
+    await it.advance(5 * SECOND);
+    expect(statusOf(it.world, late)?.token).toBeDefined();
+  });
+
+  test('a wave of new credentials never starves renewals near their end', async () => {
+    const it = await scene({ flow: 'sendfact/token', before: limited('sendfact', { requestsPerMinute: 30 }) });
+    for (let index = 2; index < 400; index += 1) addCredential(it.world, 'sendfact/token', index, { namespace: 'kube-public' });
+    const served = new Set<string>();
+    await it.until(() => {
+      expect(it.world.providers.isLive(it.token)).toBe(true);
+      served.add(it.token);
+      return false;
+    }, 5 * MINUTE);
+    expect(served.size).toBeGreaterThan(2);
+  });
+
+  test('namespaces take turns: a crowd in one does not hold up another’s only credential', async () => {
+    const it = await scene({ before: limited('pgf', { requestsPerMinute: 60 }) });
+    for (let index = 2; index < 202; index += 1) addCredential(it.world, 'pgf/login', index, { namespace: 'kube-public' });
+    await it.advance(SECOND);
+    const late = addCredential(it.world, 'pgf/login', 300, { namespace: 'kube-system' });
+    await it.advance(4 * SECOND);
+    expect(isReady(it.world, late)).toBe(true);
+  });
+
+  test('renewals go by expiry', async () => {
+    const it = await scene({ flow: 'firmeasy/login' });
+    for (let index = 2; index < 12; index += 1) addCredential(it.world, 'firmeasy/login', index);
+    await it.advance(MINUTE);
+    const made = it.world.api.list('providercredentials', 'default').map(({ metadata }) => metadata.name);
+    // All fall due while the operator is away; what expires first comes first.
+    it.crash();
+    await it.advance(50 * MINUTE);
+    limited('firmeasy', { requestsPerMinute: 6 })(it.world);
+    await it.start();
+    const before = it.asked.length;
+    await it.advance(5 * MINUTE);
+    const order = it.asked.slice(before).map(({ account }) => account);
+    expect(order.length).toBe(made.length);
+    expect(order[0]).toBe(it.fixture.account);
+  });
+});
+
+describe('what a renewal costs', () => {
+  test('a login: one request to the provider, one write of the Secret, one of status, and nothing else', async () => {
+    const it = await scene({ flow: 'sendfact/token' });
+    await it.advance(MINUTE);
+    it.calm();
+    const asked = it.asked.length;
+    await it.advance(HOUR);
+    const renewals = it.asked.length - asked;
+    expect(renewals).toBeGreaterThan(100);
+    expect(it.calls).toEqual({ 'patch secrets': renewals, 'patch providercredentials/status': renewals });
+  });
+
+  test.each([
+    ['a refresh', false, 1],
+    ['a refresh that rotates its refresh token', true, 2],
+  ])('%s', async (_what, rotate, secretWrites) => {
+    const it = await scene({ flow: 'admintotal/jwt', world: { providers: { admintotal: { rotate } } } });
+    await it.advance(10 * MINUTE);
+    it.calm();
+    const asked = it.asked.length;
+    await it.advance(6 * HOUR);
+    const renewals = it.asked.length - asked;
+    expect(renewals).toBeGreaterThan(50);
+    expect(it.calls).toEqual({ 'patch secrets': renewals * secretWrites, 'patch providercredentials/status': renewals });
+    expect(it.logins).toBe(1);
+  });
+
+  test('at rest nothing is asked but watches, and none of them often', async () => {
+    const it = await scene({ spec: { schedule: { before: '1%' } } });
+    for (let index = 2; index < 12; index += 1) addCredential(it.world, 'admintotal/api-key', index);
+    await it.advance(MINUTE);
+    it.calm();
+    await it.advance(8 * HOUR);
+    expect(it.calls).toEqual({});
+    const watches = [...it.world.api.requests.totals.values()].reduce((sum, count) => sum + count, 0);
+    // Four collections, each opened again after some five to ten minutes.
+    expect(watches).toBeLessThan((4 * 8 * 60) / 5);
+  });
+
+  test('the first token: two dry or real writes of the Secret, two of status', async () => {
+    const it = await scene({ start: false });
+    it.calm();
+    await it.start();
+    await it.advance(10 * SECOND);
+    expect(it.writes).toEqual({
+      'create secrets': 1,
+      'patch clustertokenproviders/status': 5,
+      'patch secrets': 1,
+      'patch providercredentials/status': 2,
+    });
+  });
+});
