@@ -58,6 +58,8 @@ const LATE_SCHEDULER_MS = 60_000;
 const LAST_WRITES_MS = 5000;
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 60_000;
+/** How often a provider's status may follow a need that goes up and down. */
+const NEED_SHOWN_EVERY_MS = 60_000;
 
 /**
  * watch -> queue -> reconcile -> schedule. Whatever happens only ever names a key to look at;
@@ -71,6 +73,8 @@ export class Operator {
   readonly #namespaces = new Store<{ metadata: ObjectMeta }>();
   readonly #providers: Providers;
   readonly #demand = new Demand();
+  /** Provider to the need that its Saturated condition names. */
+  readonly #needShown = new Map<string, number>();
   readonly #events: EventRecorder;
   readonly #gate: Gate;
   readonly #health: OriginHealth;
@@ -212,6 +216,7 @@ export class Operator {
       owns: options.owns ?? (() => true),
       abandon: this.#abandon.signal,
       draining: () => this.#draining,
+      outside: work => this.#queue.outside(work),
     };
   }
 
@@ -224,7 +229,10 @@ export class Operator {
     });
     this.#providerStore.onChange((name, old, next) => {
       this.#providerQueue.add(name);
-      if (next === undefined) this.#options.metrics.removeProvider(name);
+      if (next === undefined) {
+        this.#options.metrics.removeProvider(name);
+        this.#needShown.delete(name);
+      }
       if (next !== undefined && old !== undefined && !isNews(old, next)) return;
       for (const key of this.#credentials.byIndex('provider', name)) this.#queue.add(key);
     });
@@ -305,6 +313,7 @@ export class Operator {
 
   async #lookAtProvider(name: string): Promise<void> {
     if (!this.#started) return;
+    this.#needShown.set(name, this.#demand.worst(name)?.perMinute ?? 0);
     const { client, serverTime, metrics } = this.#options;
     const entry = this.#providers.get(name);
     if (entry?.compiled.ok === true)
@@ -346,6 +355,12 @@ export class Operator {
       this.#providerStore.get(provider)?.status?.conditions.find(({ type }) => type === 'Saturated')
         ?.status === 'True';
     if (saturated !== shown) this.#providerQueue.add(provider);
+    else if (
+      saturated &&
+      Math.abs(worst.perMinute - (this.#needShown.get(provider) ?? 0)) > worst.perMinute / 10
+    ) {
+      this.#providerQueue.addWithin(provider, NEED_SHOWN_EVERY_MS);
+    }
   }
 
   #circuitChanged(lane: string, open: boolean): void {

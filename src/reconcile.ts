@@ -123,9 +123,7 @@ async function republish(observed: Observed, context: Context): Promise<Done> {
   }
   if (token === undefined) return publish(observed, () => copySecret(observed, plan, context), {}, context);
   const write = () => publishToken(observed, plan, token.held, token.token, context);
-  // The last attempt worked, and a crash or the API server kept that from being told; a repair tells nothing of it.
-  const newer = token.held.issuedAt > (observation.held?.issuedAt ?? 0);
-  return publish(observed, write, newer ? { failures: 'none' } : {}, context);
+  return publish(observed, write, {}, context);
 }
 
 /** Ten minutes of calm, or another wish of the author, end an edit war. */
@@ -195,8 +193,9 @@ async function publish(
   }
   await removeFormer(observed, context);
   // A token that is put back tells nothing of an attempt that failed since.
-  const repaired =
-    written.held.issuedAt === observation.held?.issuedAt && failuresOf(observed.previous) !== undefined;
+  const { previous } = observed;
+  const known = observation.held?.issuedAt ?? Date.parse(previous?.token?.issuedAt ?? '');
+  const repaired = written.held.issuedAt === known && failuresOf(previous) !== undefined;
   return {
     facts: {
       ...facts,
@@ -266,7 +265,8 @@ function forget(key: string, context: Context): void {
   context.memories.delete(key);
   context.gate.cancel(key);
   context.health.forget(key);
-  context.demand.remove(key);
+  const relieved = context.demand.remove(key);
+  if (relieved !== undefined) context.demandChanged(relieved);
   const slash = key.indexOf('/');
   context.metrics.removeCredential(key.slice(0, slash), key.slice(slash + 1));
 }

@@ -29,6 +29,7 @@ const REFUSALS_WITHOUT_SUCCESS = 3;
 /** Holds what happens against what was promised. */
 export class Judge {
   readonly violations: Violation[] = [];
+  readonly #told = new Set<string>();
   readonly #now: () => number;
   readonly #weather: Weather;
   /** The operator runs. */
@@ -47,15 +48,15 @@ export class Judge {
    * - since before the present token was issued, so that no trouble touched its renewal: this judges the shortest-lived.
    *
    * A target that someone edited or deleted must hold a live token again within {@link REPAIR_MS}, when all else has been
-   * well for {@link PATIENCE_MS}. Excused is who waits for a person: refused three times since the last grant and not
-   * asked for since, or six times in 24 hours. Judged each minute, before each trouble begins, and before each write.
+   * well for {@link PATIENCE_MS}. Excused is who waits for a person: refused three times since the last grant, or with inputs
+   * that never worked and met a trouble of the provider, and not asked for since; or refused six times in 24 hours. Judged each minute, before each trouble begins, and before each write.
    */
   tokenLives(subject: Subject): void {
     const now = this.#now();
     const dead = subject.deadSince(now - TOLERANCE_MS);
     if (dead === undefined || this.#waitsForPerson(subject)) return;
     const well = this.#wellSince(subject);
-    const patient = well + PATIENCE_MS <= now;
+    const patient = Math.max(well + PATIENCE_MS, subject.requestedAt + PROMPT_MS) <= now;
     if (subject.editedAt !== undefined) {
       const repairable = Math.max(subject.editedAt, this.#weather.news.since) + REPAIR_MS <= now;
       if (patient && repairable)
@@ -167,7 +168,11 @@ export class Judge {
       this.#broken('refresh token kept', subject, 'the session holds no live refresh token');
   }
 
+  /** The same breach, seen again each minute, is told once. */
   broken(promise: string, credential: string, detail: string): void {
+    const what = `${promise} ${credential} ${detail}`;
+    if (this.#told.has(what)) return;
+    this.#told.add(what);
     this.violations.push({ at: this.#now(), promise, credential, detail });
   }
 
@@ -185,12 +190,16 @@ export class Judge {
     );
   }
 
-  #waitsForPerson({ refusals, refusalsSinceGrant, requestedAt }: Subject): boolean {
+  #waitsForPerson(subject: Subject): boolean {
+    const { refusals, refusalsSinceGrant, requestedAt, freshRefusals } = subject;
     const today = refusals.filter(at => at > this.#now() - DAY);
+    if (today.length >= REFUSALS_A_DAY) return true;
     const last = today.at(-1) ?? Number.NEGATIVE_INFINITY;
-    return (
-      today.length >= REFUSALS_A_DAY || (refusalsSinceGrant >= REFUSALS_WITHOUT_SUCCESS && requestedAt < last)
-    );
+    if (refusalsSinceGrant >= REFUSALS_WITHOUT_SUCCESS && requestedAt < last) return true;
+    // Five logins without an answer are as many as inputs may have that never worked.
+    const neverWorked = freshRefusals !== Number.NEGATIVE_INFINITY;
+    const { since } = this.#weather.provider(subject.provider);
+    return neverWorked && subject.inputsAt < since && requestedAt < since;
   }
 }
 

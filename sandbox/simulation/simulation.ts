@@ -206,6 +206,7 @@ class Simulation {
     const subject = isObject(status) ? this.#byKey.get(key) : undefined;
     if (subject === undefined || !isObject(status)) return;
     subject.statusChanged(status);
+    if (process.env.SIMSTATUS === key) console.log(new Date(this.#now()).toISOString(), JSON.stringify(status)); //DEBUG
     if (!this.#users.acting) this.#judge.statusIsTrue(subject, true);
   }
 

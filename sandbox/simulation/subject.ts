@@ -27,7 +27,7 @@ export interface HeldToken {
   /** Infinity: never, or not before it is revoked. */
   readonly diesAt: number;
   /** Nothing but a cause asks for another one before. */
-  readonly renewFrom: number;
+  renewFrom: number;
 }
 
 interface Grant {
@@ -59,6 +59,8 @@ export class Subject {
   refusalsSinceGrant = 0;
   /** Of the present input values while they never worked; -Infinity once they did. */
   freshRefusals = 0;
+  /** When the present input values came to be. */
+  inputsAt = Number.NEGATIVE_INFINITY;
   refreshToken: string | undefined;
   ready = false;
   stalled = false;
@@ -97,6 +99,9 @@ export class Subject {
   targetChanged(object: KubeObject | undefined, ours: boolean, now: number): void {
     const value = object === undefined ? undefined : decode(object, 'token');
     const known = value === undefined ? undefined : this.#judge(value, object?.metadata.annotations ?? {});
+    // A cache gave the same expiry again: then the next is asked for at half of what remains.
+    if (known !== undefined && this.token !== undefined && known.diesAt <= this.token.diesAt + 5000)
+      known.renewFrom = Math.min(known.renewFrom, (known.bornAt + known.diesAt) / 2 - 2000);
     if (ours) {
       this.token = known;
       this.editedAt = undefined;
@@ -167,6 +172,7 @@ export class Subject {
 
   newInputs(why: string, now: number): void {
     this.caused(why, now);
+    this.inputsAt = now;
     this.freshRefusals = 0;
     this.requests = 0;
   }

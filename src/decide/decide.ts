@@ -48,11 +48,12 @@ type Rule = (o: Observation) => Want | undefined;
 const publish = (why: Check): Want => ({ do: 'publish', why });
 const login = (why: Check): Want => ({ do: 'login', why });
 
-/** A crash, or a write that failed, left a newer answer than what the Secret holds: it needs no request. */
-const newerAtHand: Rule = o =>
-  o.atHand !== undefined && (o.held === undefined || o.atHand.issuedAt > o.held.issuedAt)
-    ? publish('TokenNewerAtHand')
-    : undefined;
+/** A crash, a write that failed, or who deleted the Secret left a newer answer than what it holds: it needs no request. */
+const newerAtHand: Rule = o => {
+  if (o.atHand === undefined) return undefined;
+  if (o.held === undefined) return publish(o.data === 'absent' ? 'SecretMissing' : 'SecretEdited');
+  return o.atHand.issuedAt > o.held.issuedAt ? publish('TokenNewerAtHand') : undefined;
+};
 
 const missing: Rule = o => (o.held === undefined ? login('TokenMissing') : undefined);
 

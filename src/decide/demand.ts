@@ -15,11 +15,13 @@ export class Demand {
     this.#add(provider, origin, perMinute, 1);
   }
 
-  remove(key: string): void {
+  /** @returns the provider that needs less now. */
+  remove(key: string): string | undefined {
     const before = this.#credentials.get(key);
-    if (before === undefined) return;
+    if (before === undefined) return undefined;
     this.#credentials.delete(key);
     this.#add(before.provider, before.origin, -before.perMinute, -1);
+    return before.provider;
   }
 
   /** Every origin that a credential uses. */

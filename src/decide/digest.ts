@@ -35,11 +35,15 @@ export class Digester {
   }
 }
 
-/** JSON with sorted keys. */
+/** JSON with sorted keys; what is undefined is left out of objects. Runs several times a reconcile, so no replacer. */
 export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : inner,
-  );
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  const object = value as Readonly<Record<string, unknown>>;
+  const members: string[] = [];
+  for (const key of Object.keys(object).sort()) {
+    const inner = object[key];
+    if (inner !== undefined) members.push(`${JSON.stringify(key)}:${canonical(inner)}`);
+  }
+  return `{${members.join(',')}}`;
 }

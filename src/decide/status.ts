@@ -1,7 +1,6 @@
 import type { CredentialStatus } from '../api/credential.ts';
 import type { Condition } from '../api/meta.ts';
 import { CONDITION } from '../api/reasons.ts';
-import { canonical } from './digest.ts';
 import { instant, type Verdict } from './decide.ts';
 import type { Held } from '../held.ts';
 import { type LoginRecord, NO_LOGIN_YET } from './login-limit.ts';
@@ -135,7 +134,7 @@ export function failuresOf(status: CredentialStatus | undefined): Failures | und
 
 /** Whether writing would change nothing. */
 export function sameStatus(a: CredentialStatus | undefined, b: CredentialStatus | undefined): boolean {
-  return canonical(a ?? {}) === canonical(b ?? {});
+  return same(a ?? {}, b ?? {});
 }
 
 /**
@@ -161,9 +160,18 @@ function diff(from: Tree, to: Tree): Record<string, unknown> {
     } else if (isTree(before) && isTree(after)) {
       const inner = diff(before, after);
       if (Object.keys(inner).length > 0) patch[field] = inner;
-    } else if (canonical(before) !== canonical(after)) patch[field] = after;
+    } else if (!same(before, after)) patch[field] = after;
   }
   return patch;
+}
+
+/** Equal as JSON: absent and undefined are one. */
+function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((item, index) => same(item, b[index]));
+  if (!isTree(a) || !isTree(b)) return false;
+  return [...Object.keys(a), ...Object.keys(b)].every(key => same(a[key], b[key]));
 }
 
 function isTree(value: unknown): value is Tree {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DIGEST_KEY_SECRET, MANAGED_LABEL } from '../api/names.ts';
 import type { KubeClient } from './client.ts';
-import { isAlreadyExists, isNotFound } from './kube-error.ts';
+import { isAlreadyExists, isNotFound, isRetriable, KubeError } from './kube-error.ts';
 import { decodeText, encodeData, Secret, secretPath } from './secret.ts';
 
 export interface DigestKey {
@@ -13,9 +13,24 @@ const KeyData = z.object({ id: z.string().regex(/^[a-z0-9]{4,32}$/), key: z.stri
 
 /**
  * The key of all digests, from its Secret in the operator's namespace; made there at the first start.
- * @throws KubeError, or an Error that says what to do when the Secret is not readable as a key.
+ * @throws KubeError for what may pass; an Error that says what to do for all else.
  */
 export async function loadDigestKey(
+  client: KubeClient,
+  namespace: string,
+  randomBytes: (size: number) => Uint8Array,
+): Promise<DigestKey> {
+  try {
+    return await loadOrCreate(client, namespace, randomBytes);
+  } catch (error) {
+    if (!(error instanceof KubeError) || isRetriable(error)) throw error;
+    throw new Error(
+      `cannot read or create Secret ${namespace}/${DIGEST_KEY_SECRET} (${error.message}): see that namespace ${namespace} exists (--operator-namespace) and that the operator may get and create Secrets there`,
+    );
+  }
+}
+
+async function loadOrCreate(
   client: KubeClient,
   namespace: string,
   randomBytes: (size: number) => Uint8Array,

@@ -22,6 +22,9 @@ export interface QueueOptions {
   readonly onWait?: (ms: number) => void;
 }
 
+/** Each may hold a connection. */
+const MOST_OUTSIDE = 1024;
+
 /**
  * A keyed work queue of three collections: in line, being handled, and dirty (asked for while being handled).
  * A key is never handled twice at once, and a request that comes during its run is never lost.
@@ -32,6 +35,7 @@ export class Queue {
   readonly #since = new Map<string, number>();
   readonly #handling = new Set<string>();
   readonly #dirty = new Set<string>();
+  #outside = 0;
   readonly #later: Schedule;
   #draining = false;
   #idle: (() => void)[] = [];
@@ -80,6 +84,20 @@ export class Queue {
     else if (!this.#since.has(key)) this.#later.within(key, ms);
   }
 
+  /**
+   * Waits for work that goes on elsewhere, from within `handle`: meanwhile its key takes no other's turn.
+   * So what answers late, or never, holds up nobody else.
+   */
+  async outside<T>(work: Promise<T>): Promise<T> {
+    this.#outside += 1;
+    this.#pump();
+    try {
+      return await work;
+    } finally {
+      this.#outside -= 1;
+    }
+  }
+
   /** Drops the key's wait; a run under way ends as it will. */
   forget(key: string): void {
     this.#later.cancel(key);
@@ -96,7 +114,7 @@ export class Queue {
   }
 
   #pump(): void {
-    while (!this.#draining && this.#handling.size < this.#options.concurrency) {
+    while (!this.#draining && this.#handling.size - Math.min(this.#outside, MOST_OUTSIDE) < this.#options.concurrency) {
       const key = this.#line.shift();
       if (key === undefined) return;
       const since = this.#since.get(key);

@@ -98,7 +98,7 @@ async function admitted(
     plan.account.provider.limits,
     need(observed, context),
   );
-  if (place === undefined) return { kind: 'waiting' };
+  if (place === undefined) return { kind: 'waiting', until: urgentAt(observed, context) };
   let exchanged: Exchanged | undefined;
   try {
     exchanged = await exchange(observed, plan, login, want.do, context, ports);
@@ -156,6 +156,13 @@ function need(
   };
 }
 
+/** In line, a renewal moves up when its end is near: it must ask again then. */
+function urgentAt({ observation: { held, now } }: Observed, context: Context): number | undefined {
+  if (held?.expiresAt === undefined) return undefined;
+  const at = held.expiresAt - context.settings.propagationMarginMs;
+  return at > now ? at : undefined;
+}
+
 interface Answered {
   readonly sentAt: number;
   /** The login record before it was counted. */
@@ -207,7 +214,7 @@ async function exchange(
 
   const sentAt = context.serverTime.now();
   const began = context.clock.monotonic();
-  const sent = await context.transport.send(account, request, context.abandon);
+  const sent = await context.outside(context.transport.send(account, request, context.abandon));
   const read: Read = sent.ok
     ? context.engine.read(account, step, sent.answer, context.serverTime.now())
     : { ok: false, failure: sent.failure };

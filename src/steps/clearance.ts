@@ -80,7 +80,9 @@ function loginClearance(observed: Observed, login: LoginPlan, context: Context):
   if (!oneTry && invalid !== undefined) return { may: 'stop', verdict: invalid };
   const permission = limit(observed, record, oneTry, context);
   const own = failuresOf(observed.previous);
-  return permission.may === 'wait' && own === undefined ? { ...permission, verdict: REFUSED_TO_OTHERS } : permission;
+  return permission.may === 'wait' && own === undefined
+    ? { ...permission, verdict: REFUSED_TO_OTHERS }
+    : permission;
 }
 
 const REFUSED_TO_OTHERS: Verdict = {

@@ -50,7 +50,8 @@ export function statusOf(observed: Observed, facts: Facts, context: Context): Co
   const { held } = facts;
   const next = held === undefined ? undefined : renewal(held, policy, identity.uid);
   const fresh = held !== undefined && held.issuedAt !== observation.held?.issuedAt;
-  const lastRefreshed = facts.refreshed ?? lastAttempt(previous, held);
+  const untold = held !== undefined && isUntold(held, previous);
+  const lastRefreshed = facts.refreshed ?? (untold ? published(held) : lastAttempt(previous, held));
   const why = blocker ?? facts.stopped ?? (lastRefreshed?.status === 'False' ? lastRefreshed : undefined);
   const ready = readiness(
     {
@@ -66,7 +67,8 @@ export function statusOf(observed: Observed, facts: Facts, context: Context): Co
     why ?? (spec.suspend ? suspended() : undefined),
   );
   const stalled = ready.status === 'False' && blocker === undefined ? facts.stopped : undefined;
-  const failures = facts.failures === 'none' ? undefined : (facts.failures ?? failuresOf(previous));
+  const failures =
+    facts.failures === 'none' ? undefined : (facts.failures ?? (untold ? undefined : failuresOf(previous)));
   const status = conclude(previous, {
     generation: credential.metadata.generation,
     now,
@@ -82,12 +84,29 @@ export function statusOf(observed: Observed, facts: Facts, context: Context): Co
       facts.requestHandled === true
         ? (requests.own ?? previous?.lastHandledRefreshAt)
         : previous?.lastHandledRefreshAt,
-    handledProviderRefresh:
-      facts.requestHandled === true
-        ? (requests.provider ?? previous?.lastHandledProviderRefreshAt)
-        : previous?.lastHandledProviderRefreshAt,
+    handledProviderRefresh: handledProviderRefresh(observed, facts, stalled !== undefined),
   });
   return { status, ready, renewAt: next?.at };
+}
+
+/** A crash, or the API server, may have kept from status that the last attempt worked: the Secret tells. */
+function isUntold(held: Held, previous: CredentialStatus | undefined): boolean {
+  const known = Math.max(
+    Date.parse(previous?.token?.issuedAt ?? '1970-01-01T00:00:00Z'),
+    failuresOf(previous)?.lastAt ?? 0,
+  );
+  return held.issuedAt > known;
+}
+
+/** A provider's value asks those that are stalled when it comes; it is old for who is stalled after it. */
+function handledProviderRefresh(
+  { requests, previous }: Observed,
+  { requestHandled }: Facts,
+  stalls: boolean,
+): string | undefined {
+  const before = previous?.lastHandledProviderRefreshAt;
+  if (stalls && conditionOf(previous, CONDITION.stalled) === undefined) return requests.standing ?? before;
+  return requestHandled === true ? (requests.provider ?? before) : before;
 }
 
 function suspended(): Verdict {
@@ -131,7 +150,8 @@ export function published({ grant }: Pick<Held, 'grant'>): Verdict {
   };
 }
 
-const CONFLICTS_MOST = 5;
+/** Whoever conflicts with us as often as this is waited for. */
+const TRIES_MOST = 5;
 
 /**
  * Writes a status where it differs. A conflict is no reason to lose it: what was counted must stay counted.
@@ -145,7 +165,7 @@ export async function writeStatus(
   const { key, identity, memory } = observed;
   const path = credentialPath(identity.namespace, identity.name);
   memory.unwrittenStatus = status;
-  for (let conflicts = 0; conflicts < CONFLICTS_MOST; conflicts += 1) {
+  for (let tried = 1; ; tried += 1) {
     const latest = context.credentials.get(key);
     if (latest === undefined || latest.metadata.uid !== identity.uid) return false;
     if (sameStatus(latest.status, status)) {
@@ -167,7 +187,7 @@ export async function writeStatus(
       return true;
     } catch (error) {
       if (isNotFound(error)) return false;
-      if (!isConflict(error)) throw error;
+      if (!isConflict(error) || tried >= TRIES_MOST) throw error;
     }
     try {
       const now = await context.client.get(path, CredentialAnswer);
@@ -178,7 +198,6 @@ export async function writeStatus(
       throw error;
     }
   }
-  throw new Error('the status changes faster than it can be written');
 }
 
 /** What the world sees besides status: gauges, and an event where something changed. */

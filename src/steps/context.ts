@@ -47,6 +47,8 @@ export interface Context {
   readonly demand: Demand;
   /** A definition's Saturated condition may have changed. */
   readonly demandChanged: (provider: string) => void;
+  /** Waits for a provider, while other credentials are worked on. */
+  readonly outside: <T>(work: Promise<T>) => Promise<T>;
   /** Nothing new may be sent; what was answered is still written. */
   readonly draining: () => boolean;
 }

@@ -39,7 +39,12 @@ export interface Observed {
   /** The source that the spec names is the one that the held token came from. */
   readonly sourceSame: boolean;
   /** Values of the refresh-requested-at annotations that ask for a login now. */
-  readonly requests: { readonly own?: string | undefined; readonly provider?: string | undefined };
+  readonly requests: {
+    readonly own?: string | undefined;
+    readonly provider?: string | undefined;
+    /** The provider's value, whomever it asks. */
+    readonly standing?: string | undefined;
+  };
 }
 
 /** @throws KubeError when the API server cannot be asked; then nothing is decided. */
@@ -235,12 +240,13 @@ function requestedRefresh(
 ): Observed['requests'] {
   const own = credential.metadata.annotations?.[REFRESH_REQUESTED_AT]?.slice(0, HANDLED_MAX);
   const stalled = conditionOf(previous, CONDITION.stalled) !== undefined;
-  const provider =
-    spec.providerRef.kind === PROVIDER_KIND && stalled
+  const standing =
+    spec.providerRef.kind === PROVIDER_KIND
       ? context.providers.get(spec.providerRef.name)?.refreshRequested?.slice(0, HANDLED_MAX)
       : undefined;
   return {
     own: own === previous?.lastHandledRefreshAt ? undefined : own,
-    provider: provider === previous?.lastHandledProviderRefreshAt ? undefined : provider,
+    provider: stalled && standing !== previous?.lastHandledProviderRefreshAt ? standing : undefined,
+    standing,
   };
 }

@@ -1,9 +1,18 @@
 import type { Verdict } from '../decide/decide.ts';
 import type { Held, Token } from '../held.ts';
+import type { CallOptions } from '../kube/client.ts';
 import { isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
 import { METADATA_ONLY, Secret, SecretMeta, secretPath } from '../kube/secret.ts';
 import { desiredSession, emptySession, parseSession, type Session, sessionName } from '../kube/session.ts';
-import { dataHash, type Desired, desiredSecret, heldOf, ownerOf, type Precondition, rfc3339 } from '../kube/target.ts';
+import {
+  dataHash,
+  type Desired,
+  desiredSecret,
+  heldOf,
+  ownerOf,
+  type Precondition,
+  rfc3339,
+} from '../kube/target.ts';
 import { sleep } from '../loop/clock.ts';
 import type { Context } from './context.ts';
 import { isGone, type Observed } from './observe.ts';
@@ -84,9 +93,7 @@ export async function writeTarget(
 }
 
 function asDecided({ metadata }: Observed['target']): Precondition {
-  return metadata === undefined
-    ? 'absent'
-    : { uid: metadata.uid, resourceVersion: metadata.resourceVersion };
+  return metadata === undefined ? 'absent' : { uid: metadata.uid, resourceVersion: metadata.resourceVersion };
 }
 
 /** Whether the target could be written, where it was not written before: told by a dry run, before anything is sent. */
@@ -125,7 +132,7 @@ export async function rehearse(
     asDecided(target),
   );
   try {
-    await applySecret(context, identity.namespace, target.name, body, true);
+    await applySecret(context, identity.namespace, target.name, body, { dryRun: true });
     return undefined;
   } catch (error) {
     if (isRetriable(error)) throw error;
@@ -170,6 +177,7 @@ export async function ensureSession(observed: Observed, context: Context): Promi
 
 /** How long the saving of a session may hold up the publishing of its token. */
 export const SESSION_PATIENCE_MS = 5000;
+const MIN_TIMEOUT_MS = 1000;
 
 /** Saves an answer before it is published. @returns what to say when it could not be saved in time; saving then goes on. */
 export async function saveSession(
@@ -183,7 +191,8 @@ export async function saveSession(
   const until = context.clock.monotonic() + SESSION_PATIENCE_MS;
   for (let wait = 250; ; wait *= 2) {
     try {
-      await writeSession(observed, session, context);
+      const patience = Math.max(MIN_TIMEOUT_MS, until - context.clock.monotonic());
+      await writeSession(observed, session, context, patience);
       return undefined;
     } catch (error) {
       if (isConflict(error) || isNotFound(error)) await settleSession(observed, session, context);
@@ -216,7 +225,12 @@ async function settleSession(observed: Observed, session: Session, context: Cont
   if (content?.uid === identity.uid && content.sequence > session.sequence) delete memory.unsavedSession;
 }
 
-async function writeSession(observed: Observed, session: Session, context: Context): Promise<void> {
+async function writeSession(
+  observed: Observed,
+  session: Session,
+  context: Context,
+  timeoutMs?: number,
+): Promise<void> {
   const { identity, memory } = observed;
   const name = sessionName(identity.name);
   const meta = context.secrets.get(`${identity.namespace}/${name}`)?.metadata;
@@ -230,6 +244,7 @@ async function writeSession(observed: Observed, session: Session, context: Conte
     identity.namespace,
     name,
     desiredSession(identity, session, precondition),
+    { timeoutMs },
   );
   memory.session = { version: written.metadata.resourceVersion, content: session };
   delete memory.unsavedSession;
@@ -271,17 +286,21 @@ function applySecret(
   namespace: string,
   name: string,
   body: unknown,
-  dryRun = false,
+  options: Pick<CallOptions, 'dryRun' | 'timeoutMs'> = {},
 ): Promise<SecretMeta> {
   return context.client.apply(secretPath(namespace, name), body, SecretMeta, {
+    ...options,
     secret: true,
     accept: METADATA_ONLY,
-    dryRun,
   });
 }
 
 /** Reads past the watch. */
-export async function readNow(context: Context, namespace: string, name: string): Promise<Secret | undefined> {
+export async function readNow(
+  context: Context,
+  namespace: string,
+  name: string,
+): Promise<Secret | undefined> {
   try {
     return await context.client.get(secretPath(namespace, name), Secret, { secret: true });
   } catch (error) {

@@ -59,7 +59,7 @@ describe('what a credential wants', () => {
     [
       'its answer published, after a crash before that',
       { ...NOTHING, atHand: NEWER },
-      'publish TokenNewerAtHand',
+      'publish SecretMissing',
     ],
     [
       'its newer answer published before all else',

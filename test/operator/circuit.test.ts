@@ -165,7 +165,10 @@ describe('a provider that refuses several logins that all once worked, and accep
     await t.until(() => many.every(name => t.condition(name, 'Ready')?.status === 'True'));
     t.answer = asked => (['c0', 'c1'].includes(asked.username) ? refused() : t.judge(asked));
     await t.pass(2 * HOUR);
-    expect([t.says('c0', 'Refreshed'), t.says('c2', 'Refreshed')]).toEqual(['False Rejected', 'True TokenPublished']);
+    expect([t.says('c0', 'Refreshed'), t.says('c2', 'Refreshed')]).toEqual([
+      'False Rejected',
+      'True TokenPublished',
+    ]);
     expect(t.tries('c0')).toBeGreaterThan(1);
   });
 

@@ -53,18 +53,21 @@ describe('a login that may be refused', () => {
     ['is reset', 'reset'],
     ['is refused', 'refuse'],
   ];
-  test.each(unwritable)('is not sent while the write of the count %s, and nothing is counted for it', async (_what, fault) => {
-    const t = await trouble({}, made => {
-      made.inject(writesStatus, fault, 5);
-      made.apply('a', { password: 'wrong' });
-    });
-    await t.pass(3);
-    expect(t.logins).toBe(0);
-    await t.until(() => t.logins === 1, 300);
-    expect(t.tries('a')).toBe(1);
-    await t.pass(700);
-    expect(t.logins).toBe(3);
-  });
+  test.each(unwritable)(
+    'is not sent while the write of the count %s, and nothing is counted for it',
+    async (_what, fault) => {
+      const t = await trouble({}, made => {
+        made.inject(writesStatus, fault, 5);
+        made.apply('a', { password: 'wrong' });
+      });
+      await t.pass(3);
+      expect(t.logins).toBe(0);
+      await t.until(() => t.logins === 1, 300);
+      expect(t.tries('a')).toBe(1);
+      await t.pass(700);
+      expect(t.logins).toBe(3);
+    },
+  );
 
   test('is not counted twice when the answer to the write of the count is lost', async () => {
     const t = await trouble({ login: { maxRejections: 1 } }, made => {
@@ -79,16 +82,13 @@ describe('a login that may be refused', () => {
   test('is sent although someone labels the credential in the same moment', async () => {
     const t = await trouble({}, made => {
       let labels = 0;
-      made.inject(
-        call => {
-          if (writesStatus(call) && labels < 3) {
-            labels += 1;
-            made.patch('providercredentials', 'a', { metadata: { labels: { [`l${labels}`]: 'x' } } });
-          }
-          return false;
-        },
-        'reset',
-      );
+      made.inject(call => {
+        if (writesStatus(call) && labels < 3) {
+          labels += 1;
+          made.patch('providercredentials', 'a', { metadata: { labels: { [`l${labels}`]: 'x' } } });
+        }
+        return false;
+      }, 'reset');
       made.apply('a');
     });
     await t.pass(3);
@@ -98,16 +98,13 @@ describe('a login that may be refused', () => {
   test('is not sent when its inputs changed while it was counted: the new ones are', async () => {
     const t = await trouble({}, made => {
       let done = false;
-      made.inject(
-        call => {
-          if (writesStatus(call) && !done) {
-            done = true;
-            made.login('a', { password: 'right' });
-          }
-          return false;
-        },
-        'reset',
-      );
+      made.inject(call => {
+        if (writesStatus(call) && !done) {
+          done = true;
+          made.login('a', { password: 'right' });
+        }
+        return false;
+      }, 'reset');
       made.apply('a', { password: 'wrong' });
     });
     await t.pass(5);
@@ -116,11 +113,12 @@ describe('a login that may be refused', () => {
     expect(t.status('a').login?.refused ?? []).toEqual([]);
   });
 
-  test.each(['deleted', 'edited', 'made again'])('is not sent when its credential was %s while it was counted', async what => {
-    const t = await trouble({}, made => {
-      let done = false;
-      made.inject(
-        call => {
+  test.each(['deleted', 'edited', 'made again'])(
+    'is not sent when its credential was %s while it was counted',
+    async what => {
+      const t = await trouble({}, made => {
+        let done = false;
+        made.inject(call => {
           if (writesStatus(call) && !done) {
             done = true;
             if (what === 'edited') made.patch('providercredentials', 'a', { spec: { suspend: true } });
@@ -128,14 +126,13 @@ describe('a login that may be refused', () => {
             if (what === 'made again') made.apply('a', {}, { suspend: true });
           }
           return false;
-        },
-        'reset',
-      );
-      made.apply('a');
-    });
-    await t.pass(30);
-    expect(t.logins).toBe(0);
-  });
+        }, 'reset');
+        made.apply('a');
+      });
+      await t.pass(30);
+      expect(t.logins).toBe(0);
+    },
+  );
 });
 
 describe('a login asked for by annotation', () => {
@@ -172,7 +169,10 @@ describe('after the digest key is lost', () => {
     await t.start();
     await t.pass(3600);
     expect(t.logins).toBe(before);
-    expect([t.says('good', 'Ready'), t.says('bad', 'Stalled')]).toEqual(['True TokenLive', 'True RejectionLimit']);
+    expect([t.says('good', 'Ready'), t.says('bad', 'Stalled')]).toEqual([
+      'True TokenLive',
+      'True RejectionLimit',
+    ]);
     await t.until(() => t.times('good').length === 2, 36_000);
     await t.pass(2);
     expect(t.says('good', 'Ready')).toBe('True TokenLive');

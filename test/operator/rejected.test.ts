@@ -31,7 +31,8 @@ describe('a login that never worked', () => {
     const t = await trouble({ login: { maxRejections } }, wrong);
     await t.pass(1.2 * DAY);
     expect(t.times().length).toBe(times.length);
-    for (const [index, at] of times.entries()) expect(Math.abs((t.times()[index] ?? 0) - at)).toBeLessThan(120);
+    for (const [index, at] of times.entries())
+      expect(Math.abs((t.times()[index] ?? 0) - at)).toBeLessThan(120);
     expect(t.says('a', 'Stalled')).toBe('True RejectionLimit');
   });
 
@@ -101,7 +102,13 @@ describe('a login that never worked', () => {
     expect([t.logins, t.tries('a')]).toEqual([4, 1]);
     await t.pass(DAY);
     expect(t.logins).toBe(6);
-    t.redefine({}, { request: { headers: { 'x-api-version': '2' } }, response: { rejected: 'status == 401 || status == 499' } });
+    t.redefine(
+      {},
+      {
+        request: { headers: { 'x-api-version': '2' } },
+        response: { rejected: 'status == 401 || status == 499' },
+      },
+    );
     await t.pass(DAY);
     // the same request, read in another way: one try
     expect(t.logins).toBe(7);
@@ -153,7 +160,8 @@ describe('a login that never worked', () => {
     }
     const times = t.times();
     expect(times.length).toBeGreaterThan(6);
-    for (const at of times) expect(times.filter(other => other >= at && other < at + DAY - 1).length).toBeLessThanOrEqual(6);
+    for (const at of times)
+      expect(times.filter(other => other >= at && other < at + DAY - 1).length).toBeLessThanOrEqual(6);
   });
 });
 
@@ -184,7 +192,8 @@ describe('a count of refused logins', () => {
 
   test('holds for credentials made at once with the same wrong login: not each of them tries', async () => {
     const t = await trouble({}, made => {
-      for (const name of ['a', 'b', 'c', 'd', 'e']) made.apply(name, { password: 'wrong', username: 'shared' });
+      for (const name of ['a', 'b', 'c', 'd', 'e'])
+        made.apply(name, { password: 'wrong', username: 'shared' });
     });
     await t.pass(7200);
     expect(t.logins).toBeLessThanOrEqual(3);
@@ -206,7 +215,9 @@ describe('a count of refused logins', () => {
     expect(t.status('a').login).toMatchObject({ tries: 2, lastTriedAt: '2026-01-03T12:01:00Z' });
     expect(t.status('a').login?.refusedAt).toEqual(['2026-01-03T12:00:00Z', '2026-01-03T12:01:00Z']);
     expect(JSON.stringify(t.status('a'))).not.toContain('wrong"');
-    expect(await t.metric('tokensync_credential_rejections{namespace="team",name="a",provider="acme"}')).toBe(2);
+    expect(await t.metric('tokensync_credential_rejections{namespace="team",name="a",provider="acme"}')).toBe(
+      2,
+    );
   });
 });
 
@@ -242,7 +253,10 @@ describe('a login that once worked', () => {
     await t.pass(4 * DAY - t.now - 1);
     expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual(['True TokenLive', 'absent']);
     await t.pass(3);
-    expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual(['False RejectionLimit', 'True RejectionLimit']);
+    expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual([
+      'False RejectionLimit',
+      'True RejectionLimit',
+    ]);
     expect(t.token('a')).toBe('token-1');
     await t.pass(DAY);
     expect(t.logins).toBe(4);
@@ -266,7 +280,11 @@ describe('a login that once worked', () => {
     t.answer = asked => t.judge(asked);
     await t.until(() => t.logins === 4, DAY);
     await t.pass(1);
-    expect([t.says('a', 'Refreshed'), t.tries('a'), t.status('a').failures]).toEqual(['True TokenPublished', 0, undefined]);
+    expect([t.says('a', 'Refreshed'), t.tries('a'), t.status('a').failures]).toEqual([
+      'True TokenPublished',
+      0,
+      undefined,
+    ]);
   });
 
   test('keeps its old token when its Secret is changed to a wrong one, tries that as any new one, and stays Ready', async () => {

@@ -172,6 +172,9 @@ describe('refresh-requested-at on a provider', () => {
     await it.advance(2 * HOUR);
     expect(it.logins).toBe(4);
     expect(statusOf(it.world, late)?.conditions?.map(({ type }) => type)).toContain('Stalled');
+    await it.restart();
+    await it.advance(MINUTE);
+    expect(it.logins).toBe(4);
     it.editProvider('pgf', { metadata: { annotations: { [REQUEST]: 'now' } } });
     await it.advance(MINUTE);
     expect(it.logins).toBe(5);

@@ -217,6 +217,26 @@ describe('edits of the target', () => {
     expect(it.logins).toBe(1);
   });
 
+  test('another name and Retain at once: the old Secret stays', async () => {
+    const it = await scene();
+    it.edit({ target: { name: 'elsewhere', deletionPolicy: 'Retain' } });
+    await it.advance(MINUTE);
+    expect(it.secret('elsewhere')?.owners).toEqual([]);
+    expect(it.secret()?.data).toEqual(it.secret('elsewhere')?.data);
+  });
+
+  test('another name after a restart, also beside templates that do not hold the whole answer: no login', async () => {
+    const it = await scene({ spec: { target: { data: { key: 'x $(token)' } } } });
+    const { data } = it.secret() ?? {};
+    await it.restart();
+    await it.advance(MINUTE);
+    it.edit({ target: { name: 'elsewhere' } });
+    await it.advance(MINUTE);
+    expect(it.secret('elsewhere')?.data).toEqual(data);
+    expect(it.secret()).toBeUndefined();
+    expect(it.logins).toBe(1);
+  });
+
   test('another name that is a stranger’s: a conflict, and the old Secret goes on being there', async () => {
     const it = await scene();
     const before = it.secret();

@@ -16,7 +16,11 @@ describe('a provider that asks to wait', () => {
     const t = await told(120);
     await t.pass(300);
     expect(t.times()).toEqual([0, 120, 240]);
-    expect([t.says('a', 'Ready'), t.says('a', 'Stalled'), t.tries('a')]).toEqual(['False Throttled', 'absent', 0]);
+    expect([t.says('a', 'Ready'), t.says('a', 'Stalled'), t.tries('a')]).toEqual([
+      'False Throttled',
+      'absent',
+      0,
+    ]);
   });
 
   test('gets an hour at most', async () => {

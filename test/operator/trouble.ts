@@ -27,7 +27,11 @@ export const NO_ANSWER: WireResponse = { status: 0, fault: 'hang' };
 export const UNREACHED: WireResponse = { status: 0, fault: 'refuse' };
 export const LOST: WireResponse = { status: 0, fault: 'reset' };
 
-export function answer(status: number, body: unknown = {}, headers: Record<string, string> = {}): WireResponse {
+export function answer(
+  status: number,
+  body: unknown = {},
+  headers: Record<string, string> = {},
+): WireResponse {
   return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) };
 }
 export const refused = (): WireResponse => answer(401, { error: 'wrong' });
@@ -225,7 +229,10 @@ export class Trouble {
   }
 
   /** Writes the source Secret. */
-  login(name: string, { password = 'right', username = name }: { password?: string; username?: string }): void {
+  login(
+    name: string,
+    { password = 'right', username = name }: { password?: string; username?: string },
+  ): void {
     this.world.api.put(secret('team', `${name}-login`, { username, password }));
   }
 
@@ -317,17 +324,22 @@ export class Trouble {
 
 // ---- calls to the API server
 
-export const writesStatus = ({ resource, subresource, verb }: Call): boolean =>
+type Named = Pick<Call, 'resource' | 'subresource' | 'verb' | 'dryRun' | 'name'>;
+
+export const writesStatus = ({ resource, subresource, verb }: Named): boolean =>
   resource === 'providercredentials' && subresource === 'status' && verb === 'patch';
 export const writesSecret =
   (name: string) =>
-  ({ resource, verb, dryRun, ...call }: Call): boolean =>
+  ({ resource, verb, dryRun, ...call }: Named): boolean =>
     resource === 'secrets' && verb === 'patch' && !dryRun && call.name === name;
-export const rehearses = ({ resource, verb, dryRun }: Call): boolean =>
+export const rehearses = ({ resource, verb, dryRun }: Named): boolean =>
   resource === 'secrets' && verb === 'patch' && dryRun;
 
 /** An operator at work on credentials that are applied already. */
-export async function trouble(options: TroubleOptions = {}, before?: (made: Trouble) => void): Promise<Trouble> {
+export async function trouble(
+  options: TroubleOptions = {},
+  before?: (made: Trouble) => void,
+): Promise<Trouble> {
   const made = new Trouble(options);
   before?.(made);
   await made.start();

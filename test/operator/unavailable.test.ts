@@ -38,7 +38,10 @@ describe('a provider that cannot be reached', () => {
     expect(t.status('a').login?.refusedAt).toBeUndefined();
     t.answer = asked => t.judge(asked);
     await t.pass(301);
-    expect([t.says('a', 'Ready'), t.says('a', 'Refreshed')]).toEqual(['True TokenLive', 'True TokenPublished']);
+    expect([t.says('a', 'Ready'), t.says('a', 'Refreshed')]).toEqual([
+      'True TokenLive',
+      'True TokenPublished',
+    ]);
   });
 
   test('leaves the old token in the Secret past its expiry, and Ready tells when it expired', async () => {
@@ -81,19 +84,25 @@ describe('a login whose outcome is unknown', () => {
     ['a 425', () => answer(425), 0],
     ['a 500', () => answer(500), 0],
     ['a 503', () => answer(503), 0],
-  ])('(%s), with inputs that never worked: 5 times at 30 s, doubling, then Stalled', async (_what, fault, takes) => {
-    const t = await trouble({}, made => {
-      made.answer = fault;
-      made.apply('a');
-    });
-    await t.until(() => t.logins === 1);
-    await t.pass(HOUR);
-    expectSteps(waits(t), 30, 1800, takes);
-    expect(t.logins).toBe(5);
-    expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual(['False OutcomeUnknown', 'True OutcomeUnknown']);
-    // no refusal
-    expect(t.status('a').login).toMatchObject({ tries: 0, unanswered: 5 });
-  });
+  ])(
+    '(%s), with inputs that never worked: 5 times at 30 s, doubling, then Stalled',
+    async (_what, fault, takes) => {
+      const t = await trouble({}, made => {
+        made.answer = fault;
+        made.apply('a');
+      });
+      await t.until(() => t.logins === 1);
+      await t.pass(HOUR);
+      expectSteps(waits(t), 30, 1800, takes);
+      expect(t.logins).toBe(5);
+      expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual([
+        'False OutcomeUnknown',
+        'True OutcomeUnknown',
+      ]);
+      // no refusal
+      expect(t.status('a').login).toMatchObject({ tries: 0, unanswered: 5 });
+    },
+  );
 
   test('counts on over restarts, and a corrected Secret has a new count', async () => {
     const t = await trouble({}, made => {
@@ -195,7 +204,11 @@ describe('a redirect', () => {
     await t.pass(1);
     expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual(['True TokenLive', 'absent']);
     await t.pass(600);
-    expect([t.logins, t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual([2, 'False Redirected', 'True Redirected']);
+    expect([t.logins, t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual([
+      2,
+      'False Redirected',
+      'True Redirected',
+    ]);
   });
 });
 
@@ -203,18 +216,25 @@ describe('an answer that cannot be read', () => {
   test.each([
     ['HTML', { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>c4n4ry</h1>' }],
     ['no token', answer(200, { other: 'c4n4ry' })],
-  ])('(%s): 1 minute, doubling to 1 h; the reason names the field of the definition', async (_what, given) => {
-    const t = await trouble({}, made => {
-      made.answer = () => given;
-      made.apply('a');
-    });
-    await t.pass(DAY / 2);
-    expectSteps(waits(t), 60, HOUR);
-    expect([t.says('a', 'Ready'), t.says('a', 'Stalled'), t.tries('a')]).toEqual(['False Unusable', 'absent', 0]);
-    const { message = '' } = t.condition('a', 'Refreshed') ?? {};
-    expect(message).toContain('spec.flows[password].login.response.token');
-    expect(message).not.toContain('c4n4ry');
-  });
+  ])(
+    '(%s): 1 minute, doubling to 1 h; the reason names the field of the definition',
+    async (_what, given) => {
+      const t = await trouble({}, made => {
+        made.answer = () => given;
+        made.apply('a');
+      });
+      await t.pass(DAY / 2);
+      expectSteps(waits(t), 60, HOUR);
+      expect([t.says('a', 'Ready'), t.says('a', 'Stalled'), t.tries('a')]).toEqual([
+        'False Unusable',
+        'absent',
+        0,
+      ]);
+      const { message = '' } = t.condition('a', 'Refreshed') ?? {};
+      expect(message).toContain('spec.flows[password].login.response.token');
+      expect(message).not.toContain('c4n4ry');
+    },
+  );
 
   test('is tried at once with a corrected definition', async () => {
     const t = await trouble({ login: { response: { token: 'body.tokn' } } }, made => made.apply('a'));

@@ -6,12 +6,14 @@
  * tokens cost one pass over a text.
  */
 export class Canaries {
+  readonly #known = new Set<string>();
   readonly #whole = new Set<string>();
   readonly #ends = new Set<string>();
 
   /** @param value as it is; one that is too short to mean anything is left out. */
   add(value: string): void {
-    if (value.length < SHORTEST) return;
+    if (value.length < SHORTEST || this.#known.has(value)) return;
+    this.#known.add(value);
     for (const form of formsOf(value)) {
       if (form.length < WINDOW) this.#whole.add(form);
       else this.#ends.add(form.slice(0, WINDOW)).add(form.slice(-WINDOW));

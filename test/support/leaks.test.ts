@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { listenToWorlds } from '../../sandbox/listener.ts';
-import { fixture } from '../../sandbox/fixtures.ts';
+import { fixture, secret } from '../../sandbox/fixtures.ts';
 import { createWorld, type World } from '../../sandbox/world.ts';
 import { Canaries } from './canaries.ts';
 import { WorldSearch } from './world-search.ts';
@@ -65,7 +65,18 @@ describe('of what an operator says, a planted leak is found', () => {
 
   test('a password in a log', async () => {
     const leaks = await searched(world => run(world).log.info({ detail: 'password-c4n4ry-1' }, 'slip'));
-    expect(leaks[0]).toMatch(/^log: c4n4ry in .*slip/);
+    expect(leaks).toEqual([expect.stringMatching(/^log: .*slip/)]);
+  });
+
+  test('a password that bears no mark, once it was in a Secret', async () => {
+    const leaks = await searched(async world => {
+      world.api.put(
+        secret('default', 'pgf-login-1-login', { username: 'user-1', password: 'no-canary-here' }),
+      );
+      await world.clock.advance(1000);
+      run(world).log.info({ detail: encodeURIComponent('no-canary-here') }, 'slip');
+    });
+    expect(leaks).toEqual([expect.stringMatching(/^log: .*slip/)]);
   });
 
   test('a token in a log', async () => {

@@ -1,10 +1,11 @@
+import { holdsSecret } from '../../sandbox/simulation/canary.ts';
 import type { Listener } from '../../sandbox/listener.ts';
 import type { WireHandler, WireRequest, WireResponse } from '../../sandbox/wire.ts';
 import type { World } from '../../sandbox/world.ts';
 import { Canaries } from './canaries.ts';
 
-/** Part of every fixture's secrets; a test that makes secrets of its own puts it into them. */
-export const CANARY = 'c4n4ry';
+/** What a world says beyond this is searched for marks alone, which every fixture's secret and every token has. */
+const KEPT_CHARACTERS = 8_000_000;
 
 /** What a Secret may hold without being one. */
 const PUBLIC_KEYS = new Set([
@@ -17,6 +18,11 @@ const PUBLIC_KEYS = new Set([
   'session',
 ]);
 
+interface Said {
+  readonly where: string;
+  readonly text: string;
+}
+
 /**
  * Hears all that the operators of a world say (logs, statuses, events, annotations, metrics, why one did not start),
  * learns every value that was in a Secret, and tells where one is found outside.
@@ -24,25 +30,34 @@ const PUBLIC_KEYS = new Set([
 export class WorldSearch implements Listener {
   readonly #world: World;
   readonly #canaries = new Canaries();
-  readonly #said: { readonly where: string; readonly text: string }[] = [];
+  readonly #marked: Said[] = [];
+  readonly #said: Said[] = [];
+  #heard = 0;
 
   constructor(world: World) {
     this.#world = world;
-    this.#canaries.add(CANARY);
   }
 
   log(line: string): void {
-    this.#said.push({ where: 'log', text: line });
+    this.#hear('log', line);
+  }
+
+  #hear(where: string, text: string): void {
+    if (holdsSecret(text)) this.#marked.push({ where, text });
+    else if (this.#heard < KEPT_CHARACTERS) {
+      this.#heard += text.length;
+      this.#said.push({ where, text });
+    }
   }
 
   request({ method, url, body }: WireRequest, response: ReturnType<WireHandler>): void {
     const where = `${method} ${url.pathname}`;
-    this.#said.push({ where, text: url.pathname + url.search });
+    this.#hear(where, url.pathname + url.search);
     const isSecret = /\/secrets(\/|$)/.test(url.pathname);
     if (isSecret) void Promise.resolve(response).then(answer => this.#learn(answer));
     if (body.length === 0) return;
     const text = body.toString();
-    this.#said.push({ where, text: isSecret ? this.#withoutData(text) : text });
+    this.#hear(where, isSecret ? this.#withoutData(text) : text);
   }
 
   /** Where a secret value was seen outside Secrets, since the last call. */
@@ -50,20 +65,19 @@ export class WorldSearch implements Listener {
     for (const token of this.#world.providers.issued()) this.#canaries.add(token);
     for (const secret of this.#world.api.list('secrets')) this.#learnData(secret);
     for (const run of this.#world.runs) {
-      this.#said.push({ where: '/metrics', text: await run.scrape() });
+      this.#hear('/metrics', await run.scrape());
       run.started.catch((error: unknown) => {
-        this.#said.push({
-          where: 'why it did not start',
-          text: error instanceof Error ? `${error.stack}` : '',
-        });
+        this.#hear('why it did not start', error instanceof Error ? `${error.stack}` : '');
       });
     }
     await new Promise(setImmediate);
-    return this.#said
+    const marked = this.#marked.splice(0).map(({ where, text }) => `${where}: ${shown(text)}`);
+    const found = this.#said
       .splice(0)
-      .flatMap(({ where, text }) =>
-        this.#canaries.find(text).map(form => `${where}: ${form} in ${text.slice(0, 2000)}`),
-      );
+      .filter(({ text }) => this.#canaries.find(text).length > 0)
+      .map(({ where, text }) => `${where}: ${shown(text)}`);
+    this.#heard = 0;
+    return [...marked, ...found];
   }
 
   #learn({ body }: WireResponse): void {
@@ -87,6 +101,8 @@ export class WorldSearch implements Listener {
     return JSON.stringify(rest);
   }
 }
+
+const shown = (text: string): string => text.slice(0, 2000);
 
 function parsed(text: string): unknown {
   try {
