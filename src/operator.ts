@@ -83,6 +83,8 @@ export class Operator {
   readonly #providerQueue: Queue;
   readonly #watches = new Map<string, ListWatch<{ metadata: ObjectMeta }>>();
   readonly #retries = new Map<string, number>();
+  /** By credential being looked at: Secrets that changed meanwhile. The echo of its own write may come before the write's answer. */
+  readonly #unjudged = new Map<string, Set<string>>();
   readonly #abandon = new AbortController();
   /** Whose circuits /metrics shows. */
   #shownLanes: ReadonlySet<string> = new Set();
@@ -238,7 +240,9 @@ export class Operator {
     });
     this.#secrets.onChange((key, _old, next) => {
       for (const credential of this.#credentials.byIndex('secret', key)) {
-        if (next === undefined || !this.#isOurWrite(credential, next)) this.#queue.add(credential);
+        const unjudged = this.#unjudged.get(credential);
+        if (unjudged !== undefined && next !== undefined) unjudged.add(key);
+        else if (next === undefined || !this.#isOurWrite(credential, next)) this.#queue.add(credential);
       }
     });
     this.#namespaces.onChange(name => {
@@ -291,7 +295,18 @@ export class Operator {
 
   async #look(key: string): Promise<void> {
     if (this.#context === undefined || !this.#started) return;
-    const next = await reconcile(key, this.#context);
+    const unjudged = new Set<string>();
+    this.#unjudged.set(key, unjudged);
+    let next: number | undefined;
+    try {
+      next = await reconcile(key, this.#context);
+    } finally {
+      this.#unjudged.delete(key);
+      for (const changed of unjudged) {
+        const secret = this.#secrets.get(changed);
+        if (secret === undefined || !this.#isOurWrite(key, secret)) this.#queue.add(key);
+      }
+    }
     this.#retries.delete(key);
     if (next !== undefined) this.#queue.addWithin(key, next);
   }

@@ -114,7 +114,10 @@ export class Queue {
   }
 
   #pump(): void {
-    while (!this.#draining && this.#handling.size - Math.min(this.#outside, MOST_OUTSIDE) < this.#options.concurrency) {
+    while (
+      !this.#draining &&
+      this.#handling.size - Math.min(this.#outside, MOST_OUTSIDE) < this.#options.concurrency
+    ) {
       const key = this.#line.shift();
       if (key === undefined) return;
       const since = this.#since.get(key);

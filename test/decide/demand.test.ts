@@ -10,7 +10,7 @@ describe('what the credentials of an origin need in a minute', () => {
     ['a second at least between two', [1], 60],
   ])('%s', (_what, periods, perMinute) => {
     const demand = new Demand();
-    periods.forEach((period, at) => demand.set(`ns/${at}`, 'p', 'https://a', period));
+    for (const [at, period] of periods.entries()) demand.set(`ns/${at}`, 'p', 'https://a', period);
     const worst = demand.worst('p');
     if (perMinute === undefined) expect(worst).toBeUndefined();
     else {

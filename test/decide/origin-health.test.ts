@@ -90,6 +90,13 @@ describe('an origin that cannot be reached', () => {
     expect(admitted('e')).toBe(true);
   });
 
+  test('lets nobody past the line when the time of a probe comes', () => {
+    fail(['a', 'b', 'c'], UNREACHED);
+    admitted('d');
+    now += MINUTE;
+    expect(['d', 'new', 'c', 'd'].map(admitted)).toEqual([false, false, true, false]);
+  });
+
   test('passes the turn on when whose turn it is leaves, or is forgotten', () => {
     fail(['a', 'b', 'c'], UNREACHED);
     admitted('a');

@@ -159,7 +159,7 @@ describe('a provider that used to work answers with', () => {
     await world.advance(60_000);
     look();
     world.world.api.requests.clear();
-    BAD.forEach(([, answer], index) => world.answer(tenant(index), answer(world)));
+    for (const [index, [, answer]] of BAD.entries()) world.answer(tenant(index), answer(world));
     await world.advance(20 * HOUR);
     look();
     await world.advance(6 * HOUR);
@@ -180,13 +180,13 @@ describe('a provider that used to work answers with', () => {
       token: before?.token,
       ready: 'True TokenLive',
       said: 'False Unusable',
-      message: expect.stringContaining(says),
     });
+    expect(failing?.message).toContain(says);
     expect(expired, 'a dead token stays too').toMatchObject({
       token: before?.token,
       ready: 'False Unusable',
-      message: expect.stringContaining(says),
     });
+    expect(expired?.message).toContain(says);
     expect(mended, 'it heals by itself').toMatchObject({
       ready: 'True TokenLive',
       said: 'True TokenPublished',
@@ -349,11 +349,9 @@ describe('nothing becomes a login loop', () => {
     expect(world.asked('same')).toBeLessThan(16);
     const before = world.asked('same');
     await world.advance(24 * HOUR);
-    expect(world.condition('same', 'Ready')).toMatchObject({
-      status: 'False',
-      reason: 'Unusable',
-      message: expect.stringContaining('login.response.expiresAt says that the token has no time left'),
-    });
+    const ready = world.condition('same', 'Ready');
+    expect(ready).toMatchObject({ status: 'False', reason: 'Unusable' });
+    expect(ready?.message).toContain('login.response.expiresAt says that the token has no time left');
     expect(world.asked('same') - before, 'at first each minute, then each hour').toBeLessThan(45);
   });
 });

@@ -84,6 +84,19 @@ describe('an origin that fails for many', () => {
     expect(t.says('c11', 'Ready')).toBe('True TokenLive');
   });
 
+  test('is probed by the one that is left, at the origin’s pace and not at its own', async () => {
+    const t = await trouble({ expiresIn: 60 }, made => made.apply('a'));
+    await t.until(() => t.condition('a', 'Ready')?.status === 'True');
+    t.answer = () => answer(503);
+    await t.until(() => t.times('a').length === 8, 2 * HOUR);
+    for (const name of ['b', 'c']) t.apply(name);
+    await t.pass(5);
+    for (const name of ['b', 'c']) t.patch('providercredentials', name, { spec: { suspend: true } });
+    await t.until(() => t.times('a').length === 9, HOUR);
+    await t.pass(400);
+    expect(t.times('a').length).toBeGreaterThanOrEqual(11);
+  });
+
   test('is opened by no single credential, however often it fails', async () => {
     const t = await trouble({}, made => {
       made.answer = asked => (asked.username === 'a' ? UNREACHED : made.judge(asked));
@@ -147,6 +160,26 @@ describe('a provider that refuses several logins that all once worked, and accep
     expect(all(t, 'Refreshed', many)).toEqual(['True TokenPublished']);
     for (const name of many) expect([t.tries(name), t.status(name).failures]).toEqual([0, undefined]);
     expect(await t.metric(OPEN)).toBe(0);
+  });
+
+  test('pardons those whose refusals were counted before it was known', async () => {
+    const t = await trouble({ expiresIn: 10 * HOUR }, made => {
+      for (const name of many) made.apply(name);
+    });
+    await t.until(() => many.every(name => t.condition(name, 'Ready')?.status === 'True'));
+    t.answer = () => refused();
+    await t.until(
+      () => many.some(name => t.says(name, 'Refreshed') === 'False ProviderRejectsAll'),
+      10 * HOUR,
+    );
+    await t.pass(2);
+    const hit = many.filter(name => t.says(name, 'Refreshed') !== 'True TokenPublished');
+    expect(hit.length).toBeGreaterThanOrEqual(3);
+    expect(all(t, 'Refreshed', hit)).toEqual(['False ProviderRejectsAll']);
+    for (const name of hit) expect(t.tries(name)).toBe(0);
+    t.answer = asked => t.judge(asked);
+    await t.pass(605);
+    expect(all(t, 'Refreshed', hit)).toEqual(['True TokenPublished']);
   });
 
   test('never sees more than 6 refused logins of one credential in 24 hours all the same', async () => {

@@ -88,7 +88,13 @@ describe('tokens are renewed in time, and nothing is sent twice,', () => {
   test('when every write is a conflict half of the time', async () => {
     const t = await running();
     let call = 0;
-    t.inject(({ verb }) => verb === 'patch' && (call += 1) % 2 === 0, { status: 409, reason: 'Conflict' });
+    t.inject(
+      ({ verb }) => {
+        if (verb === 'patch') call += 1;
+        return verb === 'patch' && call % 2 === 0;
+      },
+      { status: 409, reason: 'Conflict' },
+    );
     await staysLive(t, 30 * MINUTE);
     expectNoRequestTwice(t);
   });

@@ -7,7 +7,7 @@ function gaps(it: Scene): number[] {
 }
 
 describe('when a token is renewed', () => {
-  test('sendfact’s 120 s: every 25 s, up to 10 % early, and no mounted Secret ever holds a dead token', async () => {
+  test('sendfact’s 120 s: every 25 s, up to 10 % early, so that the old token outlives the new one’s writing by 95 s', async () => {
     const it = await scene({ flow: 'sendfact/token' });
     await it.advance(HOUR);
     const [first = 0, ...later] = gaps(it);
@@ -24,10 +24,22 @@ describe('when a token is renewed', () => {
   test.each([
     ['a third of the lifetime before expiry, by default', 'pgf/login' as const, {}, DAY, (DAY * 2) / 3],
     ['95 s before expiry where a third is less', 'sendfact/token' as const, {}, 200 * SECOND, 105 * SECOND],
-    ['a third before expiry where 95 s are more than 4/5 of the lifetime', 'sendfact/token' as const, {}, 100 * SECOND, (100 * SECOND * 2) / 3],
+    [
+      'a third before expiry where 95 s are more than 4/5 of the lifetime',
+      'sendfact/token' as const,
+      {},
+      100 * SECOND,
+      (100 * SECOND * 2) / 3,
+    ],
     ['before: a share', 'pgf/login' as const, { before: '50%' }, DAY, DAY / 2],
     ['before: a duration', 'pgf/login' as const, { before: '6h' }, DAY, 18 * HOUR],
-    ['before: a duration that is longer than 4/5 of the lifetime is cut to that', 'pgf/login' as const, { before: '23h' }, DAY, DAY / 5],
+    [
+      'before: a duration that is longer than 4/5 of the lifetime is cut to that',
+      'pgf/login' as const,
+      { before: '23h' },
+      DAY,
+      DAY / 5,
+    ],
     ['maxAge, where it is sooner', 'pgf/login' as const, { maxAge: '2h' }, DAY, 2 * HOUR],
     ['maxAge for a token without an expiry', 'admintotal/api-key' as const, { maxAge: '12h' }, 0, 12 * HOUR],
   ])('%s', async (_what, flow, schedule, lifetime, wait) => {
@@ -59,7 +71,10 @@ describe('when a token is renewed', () => {
   });
 
   test('LifetimeBelowPropagation: status says that no schedule makes a mounted Secret safe', async () => {
-    const it = await scene({ flow: 'sendfact/token', world: { providers: { sendfact: { expiresIn: 100 } } } });
+    const it = await scene({
+      flow: 'sendfact/token',
+      world: { providers: { sendfact: { expiresIn: 100 } } },
+    });
     expect(it.ready).toBe('True LifetimeBelowPropagation');
     const safe = await scene({ flow: 'sendfact/token' });
     expect(safe.ready).toBe('True TokenLive');
@@ -125,7 +140,11 @@ describe('when a token is renewed', () => {
   });
 
   test('a token with under 5 s to live on arrival is Unusable, and asked for again ever more rarely', async () => {
-    const it = await scene({ flow: 'sendfact/token', ready: false, world: { providers: { sendfact: { expiresIn: 4 } } } });
+    const it = await scene({
+      flow: 'sendfact/token',
+      ready: false,
+      world: { providers: { sendfact: { expiresIn: 4 } } },
+    });
     await it.advance(HOUR);
     expect(it.ready).toBe('False Unusable');
     expect(it.secret()).toBeUndefined();
@@ -135,7 +154,10 @@ describe('when a token is renewed', () => {
 
 describe('NoLaterExpiry: a grant that brings no later expiry is no progress', () => {
   test('a stubborn cache is asked at half of what remains, a minute apart at least, then just after expiry', async () => {
-    const it = await scene({ flow: 'firmeasy/login', world: { providers: { firmeasy: { cacheSeconds: Number.POSITIVE_INFINITY } } } });
+    const it = await scene({
+      flow: 'firmeasy/login',
+      world: { providers: { firmeasy: { cacheSeconds: Number.POSITIVE_INFINITY } } },
+    });
     const { expiresAt } = it;
     const issuedAt = it.asked[0]?.at ?? 0;
     await it.until(() => it.logins === 2, HOUR);
@@ -156,7 +178,10 @@ describe('NoLaterExpiry: a grant that brings no later expiry is no progress', ()
   });
 
   test('a restart does not shorten the wait', async () => {
-    const it = await scene({ flow: 'firmeasy/login', world: { providers: { firmeasy: { cacheSeconds: Number.POSITIVE_INFINITY } } } });
+    const it = await scene({
+      flow: 'firmeasy/login',
+      world: { providers: { firmeasy: { cacheSeconds: Number.POSITIVE_INFINITY } } },
+    });
     await it.until(() => it.logins === 2, HOUR);
     const at = it.now;
     const half = (it.expiresAt - at) / 2;
@@ -168,13 +193,20 @@ describe('NoLaterExpiry: a grant that brings no later expiry is no progress', ()
   });
 
   test('maxAge does not shorten it either', async () => {
-    const it = await scene({ flow: 'firmeasy/login', spec: { schedule: { maxAge: '60s' } }, world: { providers: { firmeasy: { cacheSeconds: Number.POSITIVE_INFINITY } } } });
+    const it = await scene({
+      flow: 'firmeasy/login',
+      spec: { schedule: { maxAge: '60s' } },
+      world: { providers: { firmeasy: { cacheSeconds: Number.POSITIVE_INFINITY } } },
+    });
     await it.advance(58 * MINUTE);
     expect(it.logins).toBeLessThan(9);
   });
 
   test('pgf’s expDate: every answer ends at the same moment; past it status says so, and is not asked in a loop', async () => {
-    const it = await scene({ flow: 'pgf/login-token', spec: { parameters: { expDate: String(Date.UTC(2026, 0, 4, 12) / 1000) } } });
+    const it = await scene({
+      flow: 'pgf/login-token',
+      spec: { parameters: { expDate: String(Date.UTC(2026, 0, 4, 12) / 1000) } },
+    });
     await it.at(it.expiresAt - SECOND);
     expect(it.ready).toBe('True NoLaterExpiry');
     const before = it.logins;
@@ -185,7 +217,10 @@ describe('NoLaterExpiry: a grant that brings no later expiry is no progress', ()
   });
 
   test('a cache that gives way: progress ends the waiting', async () => {
-    const it = await scene({ flow: 'firmeasy/login', world: { providers: { firmeasy: { cacheSeconds: 2700 } } } });
+    const it = await scene({
+      flow: 'firmeasy/login',
+      world: { providers: { firmeasy: { cacheSeconds: 2700 } } },
+    });
     await it.advance(3 * HOUR);
     expect(it.world.providers.isLive(it.token)).toBe(true);
     expect(it.ready).toMatch(/^True /);
@@ -193,7 +228,10 @@ describe('NoLaterExpiry: a grant that brings no later expiry is no progress', ()
 });
 
 describe('clocks', () => {
-  test.each([['3 h ahead', 3 * HOUR], ['2 days behind', -2 * DAY]])('an operator whose wall clock is %s renews at the same times', async (_what, skew) => {
+  test.each([
+    ['3 h ahead', 3 * HOUR],
+    ['2 days behind', -2 * DAY],
+  ])('an operator whose wall clock is %s renews at the same times', async (_what, skew) => {
     const right = await scene({ flow: 'firmeasy/login' });
     const wrong = await scene({ flow: 'firmeasy/login', world: { operatorSkewMs: skew } });
     for (const it of [right, wrong]) await it.advance(5 * HOUR);
@@ -213,8 +251,16 @@ describe('clocks', () => {
     expect(wrong.status.token).toEqual(right.status.token);
   });
 
-  test.each([['5 h ahead', 5 * HOUR], ['5 h behind', -5 * HOUR]])('a provider whose clock is %s: its tokens are renewed in time', async (_what, skew) => {
-    const it = await scene({ flow: 'admintotal/jwt', before: world => { world.providers.admintotal.behaviour.clockSkewMs = skew; } });
+  test.each([
+    ['5 h ahead', 5 * HOUR],
+    ['5 h behind', -5 * HOUR],
+  ])('a provider whose clock is %s: its tokens are renewed in time', async (_what, skew) => {
+    const it = await scene({
+      flow: 'admintotal/jwt',
+      before: world => {
+        world.providers.admintotal.behaviour.clockSkewMs = skew;
+      },
+    });
     await it.until(() => {
       expect(it.world.providers.isLive(it.secret()?.data.token ?? '')).toBe(true);
       return false;

@@ -10,7 +10,11 @@ describe('a target that someone deleted or edited', () => {
     ['deleted', it => it.deleteSecret()],
     ['robbed of a key', it => it.editSecret({ data: { token: null } })],
     ['given another value', it => it.editSecret({ data: { token: Buffer.from('x').toString('base64') } })],
-    ['given a later expiry', it => it.editSecret({ metadata: { annotations: { 'tokensync.dev/expires-at': '2030-01-01T00:00:00Z' } } })],
+    [
+      'given a later expiry',
+      it =>
+        it.editSecret({ metadata: { annotations: { 'tokensync.dev/expires-at': '2030-01-01T00:00:00Z' } } }),
+    ],
     ['robbed of its record', it => it.editSecret({ metadata: { annotations: null } })],
     ['robbed of its labels', it => it.editSecret({ metadata: { labels: null } })],
   ];
@@ -35,8 +39,22 @@ describe('a target that someone deleted or edited', () => {
   });
 
   test.each([
-    ['after a restart, from the session', 'admintotal/jwt' as const, OPAQUE, (it: Scene) => it.deleteSecret()],
-    ['after a restart, from the default keys', 'pgf/login' as const, {}, (it: Scene) => it.editSecret({ data: { token_type: null }, metadata: { labels: { 'tokensync.dev/managed': null } } })],
+    [
+      'after a restart, from the session',
+      'admintotal/jwt' as const,
+      OPAQUE,
+      (it: Scene) => it.deleteSecret(),
+    ],
+    [
+      'after a restart, from the default keys',
+      'pgf/login' as const,
+      {},
+      (it: Scene) =>
+        it.editSecret({
+          data: { token_type: null },
+          metadata: { labels: { 'tokensync.dev/managed': null } },
+        }),
+    ],
   ])('is put back without a login %s', async (_what, flow, spec, harm) => {
     const it = await scene({ flow, spec });
     const before = it.secret();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addCredential, DAY, HOUR, isReady, MINUTE, scene, SECOND, statusOf } from './scene.ts';
+import { addCredential, DAY, editProvider, HOUR, isReady, MINUTE, scene, SECOND, statusOf } from './scene.ts';
 
 const REQUEST = 'tokensync.dev/refresh-requested-at';
 
@@ -37,7 +37,11 @@ describe('refresh-requested-at on a credential', () => {
 
   test('is not sent where it cannot be recorded', async () => {
     const it = await scene();
-    const refusal = it.world.api.inject(({ subresource }) => subresource === 'status', { status: 503, reason: 'ServiceUnavailable' }, 1000);
+    const refusal = it.world.api.inject(
+      ({ subresource }) => subresource === 'status',
+      { status: 503, reason: 'ServiceUnavailable' },
+      1000,
+    );
     it.annotate('one');
     await it.advance(10 * MINUTE);
     expect(it.logins).toBe(1);
@@ -119,10 +123,7 @@ describe('refresh-requested-at on a credential', () => {
 
   test('does not lift limits', async () => {
     const it = await scene({
-      before: world => {
-        const found = world.api.get('clustertokenproviders', 'pgf');
-        world.api.put({ apiVersion: 'tokensync.dev/v1alpha1', kind: 'ClusterTokenProvider', metadata: { name: 'pgf' }, spec: { ...found?.spec as object, limits: { requestsPerMinute: 6 } } });
-      },
+      before: world => editProvider(world, 'pgf', { spec: { limits: { requestsPerMinute: 6 } } }),
     });
     const others = Array.from({ length: 12 }, (_, index) => addCredential(it.world, 'pgf/login', index + 2));
     await it.advance(5 * MINUTE);
@@ -130,7 +131,12 @@ describe('refresh-requested-at on a credential', () => {
     expect(asked).toBe(13);
     for (const { name } of others) {
       const found = it.world.api.get('providercredentials', name, 'default');
-      it.put({ apiVersion: 'tokensync.dev/v1alpha1', kind: 'ProviderCredential', metadata: { name, namespace: 'default', annotations: { [REQUEST]: 'now' } }, spec: found?.spec });
+      it.put({
+        apiVersion: 'tokensync.dev/v1alpha1',
+        kind: 'ProviderCredential',
+        metadata: { name, namespace: 'default', annotations: { [REQUEST]: 'now' } },
+        spec: found?.spec,
+      });
     }
     await it.advance(MINUTE);
     expect(it.logins - asked).toBeLessThanOrEqual(6);
@@ -156,7 +162,8 @@ describe('refresh-requested-at on a provider', () => {
     it.editProvider('pgf', { spec: { documentation: 'x' } });
     await it.advance(HOUR);
     expect(it.logins).toBe(9);
-    for (const { account, secrets } of stalled) it.world.providers.pgf.accounts.get(account).password = secrets.password ?? '';
+    for (const { account, secrets } of stalled)
+      it.world.providers.pgf.accounts.get(account).password = secrets.password ?? '';
     it.editProvider('pgf', { metadata: { annotations: { [REQUEST]: 'two' } } });
     await it.advance(10 * SECOND);
     expect(it.logins).toBe(11);

@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { Condition } from '../../src/api/meta.ts';
+import type { Condition } from '../../src/api/meta.ts';
 import { CredentialStatus } from '../../src/api/credential.ts';
 import { isObject, type JsonObject, type KubeObject } from '../../sandbox/apiserver/json.ts';
 import { mergePatch } from '../../sandbox/apiserver/patch.ts';
@@ -136,10 +136,7 @@ export class Scene {
   }
 
   editProvider(name: string, patch: JsonObject): void {
-    const found = this.world.api.get('clustertokenproviders', name);
-    if (found === undefined) throw new Error(`no provider ${name}`);
-    const { status: _ours, ...rest } = found;
-    this.put(merged(rest, patch));
+    editProvider(this.world, name, patch);
   }
 
   /** Other values in the source Secret. */
@@ -268,7 +265,14 @@ const Raw = z.object({ type: z.string(), data: z.record(z.string(), z.string()).
 export function seen(object: KubeObject | undefined): SeenSecret | undefined {
   if (object === undefined) return undefined;
   const { type, data } = Raw.parse(object);
-  const { uid, resourceVersion, labels = {}, annotations = {}, ownerReferences = [], managedFields = [] } = object.metadata;
+  const {
+    uid,
+    resourceVersion,
+    labels = {},
+    annotations = {},
+    ownerReferences = [],
+    managedFields = [],
+  } = object.metadata;
   return {
     uid,
     resourceVersion,
@@ -278,9 +282,19 @@ export function seen(object: KubeObject | undefined): SeenSecret | undefined {
     data: Object.fromEntries(
       Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
     ),
-    owners: ownerReferences.map(({ kind, name, controller }) => `${kind}/${name}${controller ? ' controller' : ''}`),
+    owners: ownerReferences.map(
+      ({ kind, name, controller }) => `${kind}/${name}${controller ? ' controller' : ''}`,
+    ),
     managers: managedFields.map(({ manager }) => manager),
   };
+}
+
+/** An admin's merge patch of a definition. */
+export function editProvider(world: World, name: string, patch: JsonObject): void {
+  const found = world.api.get('clustertokenproviders', name);
+  if (found === undefined) throw new Error(`no provider ${name}`);
+  const { status: _ours, ...rest } = found;
+  world.api.put(merged(rest, patch));
 }
 
 /** Adds a credential of a flow to a world: its account, source and object. */
@@ -290,7 +304,12 @@ export function addCredential(
   index: number,
   options: { readonly namespace?: string; readonly spec?: JsonObject } = {},
 ): Fixture {
-  const made = fixture(flow, index, world.providers, options.namespace === undefined ? {} : { namespace: options.namespace });
+  const made = fixture(
+    flow,
+    index,
+    world.providers,
+    options.namespace === undefined ? {} : { namespace: options.namespace },
+  );
   world.api.put(made.source);
   world.api.put(withSpec(made.credential, options.spec));
   return made;
@@ -312,5 +331,8 @@ export function statusOf(world: World, { name, namespace }: Fixture): Credential
 }
 
 export function isReady(world: World, made: Fixture): boolean {
-  return statusOf(world, made)?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  return (
+    statusOf(world, made)?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ??
+    false
+  );
 }
