@@ -194,8 +194,7 @@ export class Judge {
     const { refusals, refusalsSinceGrant, requestedAt, freshRefusals } = subject;
     const today = refusals.filter(at => at > this.#now() - DAY);
     if (today.length >= REFUSALS_A_DAY) return true;
-    const last = today.at(-1) ?? Number.NEGATIVE_INFINITY;
-    if (refusalsSinceGrant >= REFUSALS_WITHOUT_SUCCESS && requestedAt < last) return true;
+    if (refusalsSinceGrant >= REFUSALS_WITHOUT_SUCCESS && requestedAt < subject.refusedAt) return true;
     // Five logins without an answer are as many as inputs may have that never worked.
     const neverWorked = freshRefusals !== Number.NEGATIVE_INFINITY;
     const { since } = this.#weather.provider(subject.provider);

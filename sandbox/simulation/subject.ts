@@ -55,7 +55,9 @@ export class Subject {
   requests = 0;
   requestedAt = Number.NEGATIVE_INFINITY;
   lastGrant: Grant | undefined;
+  /** Of the last 24 hours. */
   refusals: number[] = [];
+  refusedAt = Number.NEGATIVE_INFINITY;
   refusalsSinceGrant = 0;
   /** Of the present input values while they never worked; -Infinity once they did. */
   freshRefusals = 0;
@@ -150,6 +152,7 @@ export class Subject {
       case 'locked':
         if (doubtful) break;
         this.refusals = [...this.refusals.filter(then => then > at - DAY), at];
+        this.refusedAt = at;
         this.refusalsSinceGrant++;
         this.freshRefusals++;
         break;

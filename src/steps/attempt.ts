@@ -202,7 +202,8 @@ async function exchange(
   const maySend = (): boolean =>
     isCurrent(observed, context) && context.owns(key, account.provider.limits.timeoutMs);
   if (!maySend()) return { kind: 'overtaken' };
-  const failing = failuresOf(observed.previous) !== undefined;
+  // A refused refresh token may be how a changed password looks.
+  const failing = failuresOf(observed.previous) !== undefined || memory.refreshFailures > 0;
   const counts = mustCount(before, failing) || observed.observation.refreshRequested;
   // What Ready says of another account is said before its token comes, too.
   if (step === 'login' && (counts || observed.observation.account === 'other')) {

@@ -45,6 +45,19 @@ describe('a login that may be refused', () => {
     expect(tries).toEqual([0, 2]);
   });
 
+  test('is counted when it comes in place of a refresh that was refused', async () => {
+    const tries: unknown[] = [];
+    const t = await trouble({ expiresIn: 600 }, made => made.apply('a', {}, { flow: 'session' }));
+    await t.until(() => t.says('a', 'Ready') === 'True TokenLive');
+    t.answer = asked => {
+      if (asked.step === 'login') tries.push(t.tries('a'));
+      return asked.step === 'login' ? t.judge(asked) : refused();
+    };
+    await t.until(() => tries.length === 1, 600);
+    await t.pass(1);
+    expect([tries, t.tries('a'), t.says('a', 'Ready')]).toEqual([[1], 0, 'True TokenLive']);
+  });
+
   const unwritable: [string, Fault][] = [
     ['fails with a 500', { status: 500, reason: 'InternalError' }],
     ['is throttled', { status: 429, reason: 'TooManyRequests', retryAfter: 1 }],

@@ -232,7 +232,7 @@ describe('a crash during a renewal by login', () => {
 });
 
 test('a crash at any call of the first minutes never costs more than one login, nor a token', async () => {
-  for (let at = 1; at <= 24; at += 1) {
+  for (let at = 1; at <= 16; at += 1) {
     const t = await trouble({ rotate: true, expiresIn: 900 });
     let calls = 0;
     t.crashAt(at % 2 === 0 ? 'before' : 'after', ({ verb }) => {
@@ -240,9 +240,9 @@ test('a crash at any call of the first minutes never costs more than one login, 
       return calls === at;
     });
     t.apply('a', {}, { flow: 'session' });
-    await t.pass(600);
+    await t.pass(100);
     await t.start();
-    await t.pass(1000);
+    await t.pass(500);
     expect(t.logins, `call ${at}`).toBeLessThanOrEqual(2);
     expect(t.condition('a', 'Ready')?.status, `call ${at}`).toBe('True');
     expect(t.tries('a')).toBe(0);

@@ -52,12 +52,12 @@ describe('unlike in others', () => {
 
   test('a wrong password is sent 3 times, not 200 times a day', async () => {
     const t = await trouble({}, made => made.apply('a', { password: 'wrong' }));
-    await t.pass(86_400);
+    await t.pass(43_200);
     expect(t.logins).toBe(3);
   });
 
   test('credentials that are worked on at once never serve one another', async () => {
-    const names = Array.from({ length: 60 }, (_, index) => `c${index}`);
+    const names = Array.from({ length: 40 }, (_, index) => `c${index}`);
     const owner = new Map<string, string>();
     const t = await trouble({ expiresIn: 300, flags: ['--max-concurrent-reconciles=32'] }, made => {
       made.answer = asked => {
@@ -68,11 +68,11 @@ describe('unlike in others', () => {
       };
       for (const name of names) made.apply(name);
     });
-    for (let minute = 0; minute < 10; minute += 1) {
+    for (let minute = 0; minute < 6; minute += 1) {
       await t.pass(60);
       for (const name of names) expect(owner.get(t.token(name))).toBe(name);
     }
-    expect(t.logins).toBeGreaterThan(120);
+    expect(t.logins).toBeGreaterThan(80);
   });
 
   test('a secret in the URL comes out nowhere, whatever goes wrong', async () => {

@@ -84,6 +84,25 @@ describe('a target that could not be written', () => {
     ]);
   });
 
+  test('since a stranger made it a moment before: nothing is sent', async () => {
+    const t = await trouble();
+    let once = true;
+    t.inject(call => {
+      if (rehearses(call) && once) {
+        once = false;
+        stranger(t);
+      }
+      return false;
+    }, 'reset');
+    t.apply('a');
+    await t.pass(60);
+    expect([t.logins, t.says('a', 'Ready'), t.secret('a-token')?.data]).toEqual([
+      0,
+      'False SecretConflict',
+      { theirs: 'x' },
+    ]);
+  });
+
   test('since a stranger made it a moment before our write: it is not overwritten', async () => {
     const t = await trouble();
     let once = true;
@@ -186,8 +205,10 @@ describe('a write that fails after the provider has answered', () => {
     await t.start();
     await t.pass(2);
     expect(t.token('a')).toBe('token-3');
+    t.world.api.requests.clear();
     await t.pass(30);
     expect([t.token('a'), t.logins]).toEqual(['token-3', 3]);
+    expect(t.world.api.requests.all(writesTarget).map(({ status }) => status)).toEqual([409]);
     first.crash();
     await t.pass(5);
     expect(t.says('a', 'Ready')).toBe('True TokenLive');
@@ -230,6 +251,13 @@ describe('on a graceful stop', () => {
     await t.pass(25);
     expect(took()).toBeLessThan(7);
     expect([t.token('a'), t.says('a', 'Refreshed'), t.logins]).toEqual(['token-2', 'True TokenPublished', 2]);
+  });
+
+  test('what the provider answers is written although the API server is not well', async () => {
+    const { t, took } = await stopping('late');
+    t.inject(writesTarget, { status: 503, reason: 'ServiceUnavailable' }, 6);
+    await t.pass(25);
+    expect([t.token('a'), took() !== undefined]).toEqual(['token-2', true]);
   });
 
   test('a request that is not answered is given up, and that is written, before the time is over', async () => {

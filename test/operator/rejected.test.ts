@@ -10,7 +10,7 @@ describe('a login that never worked', () => {
     await t.pass(5);
     expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual(['False Rejected', 'absent']);
     expect(t.status('a').failures?.retryAt).toBe('2026-01-03T12:01:00Z');
-    await t.pass(2 * DAY);
+    await t.pass(6 * 3600);
     expect(t.times()).toEqual([0, 60, 660]);
     expect(['Ready', 'Refreshed', 'Stalled'].map(type => t.says('a', type as 'Ready'))).toEqual([
       'False RejectionLimit',
@@ -29,7 +29,7 @@ describe('a login that never worked', () => {
     [10, [0, 60, 660, 1260, 1860, 2460, DAY, DAY + 600, DAY + 1200, DAY + 1800]],
   ])('maxRejections: %d of the definition is honoured', async (maxRejections, times) => {
     const t = await trouble({ login: { maxRejections } }, wrong);
-    await t.pass(1.2 * DAY);
+    await t.pass((times.at(-1) ?? 0) + 7200);
     expect(t.times().length).toBe(times.length);
     for (const [index, at] of times.entries())
       expect(Math.abs((t.times()[index] ?? 0) - at)).toBeLessThan(120);
@@ -88,7 +88,7 @@ describe('a login that never worked', () => {
     t.patch('secrets', 'a-login', { metadata: { labels: { x: 'y' } } });
     await t.pass(5);
     t.redefine({ documentation: 'told better' });
-    await t.pass(DAY);
+    await t.pass(7200);
     expect(t.logins).toBe(3);
     expect(t.says('a', 'Stalled')).toBe('True RejectionLimit');
   });
@@ -100,7 +100,7 @@ describe('a login that never worked', () => {
     await t.pass(1);
     // what is sent is new now, so it has a count of its own
     expect([t.logins, t.tries('a')]).toEqual([4, 1]);
-    await t.pass(DAY);
+    await t.pass(7200);
     expect(t.logins).toBe(6);
     t.redefine(
       {},
@@ -247,10 +247,10 @@ describe('a login that once worked', () => {
   });
 
   test('is not Stalled beside a live token; once it is dead and the tries are used up, it is', async () => {
-    const t = await once({ expiresIn: 4 * DAY, login: { maxRejections: 1 } });
+    const t = await once({ expiresIn: 3.2 * DAY, login: { maxRejections: 1 } });
     await t.until(() => t.logins === 4, 4 * DAY);
     expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual(['True TokenLive', 'absent']);
-    await t.pass(4 * DAY - t.now - 1);
+    await t.pass(3.2 * DAY - t.now - 1);
     expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual(['True TokenLive', 'absent']);
     await t.pass(3);
     expect([t.says('a', 'Ready'), t.says('a', 'Stalled')]).toEqual([
@@ -258,7 +258,7 @@ describe('a login that once worked', () => {
       'True RejectionLimit',
     ]);
     expect(t.token('a')).toBe('token-1');
-    await t.pass(DAY);
+    await t.pass(3600);
     expect(t.logins).toBe(4);
   });
 
@@ -292,7 +292,7 @@ describe('a login that once worked', () => {
     await t.until(() => t.says('a', 'Ready') === 'True TokenLive');
     await t.pass(10);
     t.login('a', { password: 'wrong' });
-    await t.pass(DAY);
+    await t.pass(DAY / 4);
     expect(t.logins).toBe(4);
     expect([t.says('a', 'Ready'), t.says('a', 'Refreshed'), t.says('a', 'Stalled')]).toEqual([
       'True TokenLive',

@@ -165,7 +165,7 @@ describe('a redirect', () => {
 
   test('is no login: Stalled until the definition changes, and names no host', async () => {
     const t = await redirected();
-    await t.pass(DAY / 2);
+    await t.pass(2 * HOUR);
     expect([t.logins, t.says('a', 'Stalled'), t.tries('a')]).toEqual([1, 'True Redirected', 0]);
     expect(JSON.stringify(t.status('a'))).not.toContain('elsewhere');
     t.answer = asked => t.judge(asked);
