@@ -21,6 +21,7 @@ const DEEDS = [
   'delete key of target',
   'password at the provider first',
   'password in the Secret first',
+  'guess the password',
   'suspend for a while',
   'request a login',
   'delete and make again',
@@ -171,6 +172,8 @@ export class Users {
           this.#putSource(subject, {});
         });
       }
+      case 'guess the password':
+        return this.#guess(subject);
       case 'password at the provider first':
       case 'password in the Secret first':
         return this.#changePassword(subject, deed === 'password at the provider first');
@@ -194,6 +197,24 @@ export class Users {
     return this.#meanwhile(subject, between(this.#random, 5000, 3 * HOUR), () => {
       if (providerFirst) inSecret();
       else atProvider();
+    });
+  }
+
+  /** A new wrong password every few minutes, each of them tried at once, and the right one in the end. */
+  #guess(subject: Subject): boolean {
+    if (subject.flow === 'pgf/login-token') return false;
+    let finished = false;
+    const again = (): void => {
+      if (finished) return;
+      subject.newInputs('a guess', this.#clock.wall());
+      this.#putSource(subject, { password: `wrong ${SECRET_MARK} ${++this.#passwords}` });
+      this.#clock.after(between(this.#random, 10_000, 20 * MINUTE), again);
+    };
+    again();
+    return this.#meanwhile(subject, between(this.#random, 10 * MINUTE, 2 * HOUR), () => {
+      finished = true;
+      subject.newInputs('the right password again', this.#clock.wall());
+      this.#putSource(subject, {});
     });
   }
 

@@ -8,7 +8,14 @@ import { KubeError, refusal } from './kube-error.ts';
 import { openWatch } from './open-watch.ts';
 import { pagedList } from './paged-list.ts';
 import { NO_INITIAL_END, watchEnd } from './watch-end.ts';
-import { endsInitialEvents, metadataOf, strip, type WatchEvent, versionOf } from './watch-event.ts';
+import {
+  endsInitialEvents,
+  identityOf,
+  metadataOf,
+  strip,
+  type WatchEvent,
+  versionOf,
+} from './watch-event.ts';
 
 /** What is left to know of an object that was deleted: the version is that of its deletion. */
 export interface Gone {
@@ -24,6 +31,8 @@ export interface ListWatchHandler<T> {
   remove(gone: Gone): void;
   /** Everything up to `version` has been told. */
   progress?(version: string): void;
+  /** Whether just this version is held already, being the echo of a write: then it need not be read. */
+  holds?(version: Pick<ObjectMeta, 'name' | 'namespace' | 'resourceVersion'>): boolean;
 }
 
 export interface ListWatchOptions<T> {
@@ -266,6 +275,11 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
       case 'ADDED':
       case 'MODIFIED':
       case 'DELETED': {
+        const echo = type === 'DELETED' ? undefined : identityOf(object);
+        if (echo !== undefined && handler.holds?.(echo) === true) {
+          this.#handle(() => handler.progress?.(version));
+          break;
+        }
         const item = type === 'DELETED' ? undefined : this.#read(object);
         // What cannot be read any more must not live on as it was.
         const metadata = item === undefined ? metadataOf(object) : undefined;

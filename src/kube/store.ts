@@ -87,6 +87,8 @@ export class Store<T extends Stored> {
     };
     return {
       progress,
+      holds: metadata =>
+        this.#items.get(keyOf({ metadata }))?.metadata.resourceVersion === metadata.resourceVersion,
       replace: (items, version) => this.#replace(scope, items, version),
       upsert: item => {
         progress(item.metadata.resourceVersion);

@@ -34,6 +34,16 @@ export function metadataOf(object: unknown): ObjectMeta | undefined {
   return parsed.success ? parsed.data : undefined;
 }
 
+type Identity = Pick<ObjectMeta, 'name' | 'namespace' | 'resourceVersion'>;
+
+/** Which version of which object this is, without a look at anything else; undefined where that isn't told. */
+export function identityOf(object: unknown): Identity | undefined {
+  if (!isRecord(object) || !isRecord(object.metadata)) return undefined;
+  const { name, namespace, resourceVersion } = object.metadata;
+  if (typeof name !== 'string' || typeof resourceVersion !== 'string') return undefined;
+  return { name, resourceVersion, ...(typeof namespace === 'string' ? { namespace } : {}) };
+}
+
 /** @returns '' where there is none. */
 export function versionOf(object: unknown): string {
   const version = isRecord(object) && isRecord(object.metadata) ? object.metadata.resourceVersion : undefined;

@@ -128,8 +128,9 @@ function times(cost: number, nodes: readonly ASTNode[], around: Around): number 
 
 /** @param unlike what it costs when neither side is known to be no list and no object. */
 function comparison(sides: readonly ASTNode[], around: Around, unlike: number): number {
-  if (sides.some(side => side.op === 'value')) return NODE;
-  if (unlike === STRING || sides.some(isScalar)) return times(STRING, sides, around);
+  const ropes = joined(sides);
+  if (ropes === 1 && sides.some(side => side.op === 'value')) return NODE;
+  if (unlike === STRING || sides.some(isScalar)) return times(STRING * ropes, sides, around);
   return deep(sides, around);
 }
 
@@ -176,7 +177,10 @@ function method(name: string, receiver: ASTNode, args: readonly ASTNode[], aroun
     searched += needle.args.length;
   }
   const nodes = [receiver, ...args];
-  return times(cost * searched * joined(nodes), [receiver], around) + sum(nodes, around);
+  // a joined string is made flat before anything is read of it, at the cost of a copy of each part
+  const parts = joined(nodes);
+  const flat = parts > 1 ? 4 * STRING * parts : 0;
+  return times(cost * searched * parts + flat, [receiver], around) + sum(nodes, around);
 }
 
 function macro(receiver: ASTNode, args: readonly ASTNode[], around: Around): number {

@@ -1,4 +1,4 @@
-import { type CelValue, TooLarge, toCel } from './cel-value.ts';
+import { type CelValue, MAX_MEMBERS, TooLarge, toCel } from './cel-value.ts';
 import { MAX_BODY_BYTES } from './failures.ts';
 import type { ProviderAnswer } from './types.ts';
 
@@ -12,7 +12,7 @@ export type Format = 'json' | 'form' | 'text';
 
 const MAX_PAIRS = 1000;
 const MAX_CONTAINERS = 10_000;
-const [QUOTE, BACKSLASH, BRACE, BRACKET] = [0x22, 0x5c, 0x7b, 0x5b];
+const [QUOTE, BACKSLASH, BRACE, BRACKET, COMMA] = [0x22, 0x5c, 0x7b, 0x5b, 0x2c];
 
 export function readContent(answer: ProviderAnswer, format: Format): Content {
   const no = (why: string): Content => ({ ok: false, why });
@@ -69,7 +69,7 @@ function hasFewContainers(text: string): boolean {
     const code = text.charCodeAt(at);
     if (code === QUOTE) quoted = !quoted;
     else if (quoted) at += code === BACKSLASH ? 1 : 0;
-    else if ((code === BRACE || code === BRACKET) && ++count > MAX_CONTAINERS) return false;
+    else if ((code === BRACE || code === BRACKET || code === COMMA) && ++count > MAX_CONTAINERS) return false;
   }
   return true;
 }
@@ -83,7 +83,9 @@ function notJson(text: string): string {
 
 function readForm(text: string): Content {
   if (text.trimStart().startsWith('<')) return { ok: false, why: 'is HTML or XML, not a form' };
+  // counted before they are parsed: a body of nothing but separators would take URLSearchParams a third of a second
+  if (text.split('&', MAX_MEMBERS + 1).length > MAX_MEMBERS)
+    return { ok: false, why: `has more than ${MAX_MEMBERS} fields` };
   const pairs = [...new URLSearchParams(text.trim())];
-  if (pairs.length > MAX_PAIRS) return { ok: false, why: `has more than ${MAX_PAIRS} fields` };
   return { ok: true, body: new Map(pairs.map(([key, value]) => [key, toCel(value)])) };
 }

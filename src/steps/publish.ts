@@ -132,7 +132,9 @@ export async function rehearse(
     asDecided(target),
   );
   try {
-    await applySecret(context, identity.namespace, target.name, body, { dryRun: true });
+    // It holds no value yet, and where nothing stands there none at all: then the server's own words may be shown.
+    const secret = target.metadata !== undefined;
+    await applySecret(context, identity.namespace, target.name, body, { dryRun: true, secret });
     return undefined;
   } catch (error) {
     if (isRetriable(error)) throw error;
@@ -286,11 +288,11 @@ function applySecret(
   namespace: string,
   name: string,
   body: unknown,
-  options: Pick<CallOptions, 'dryRun' | 'timeoutMs'> = {},
+  options: Pick<CallOptions, 'dryRun' | 'timeoutMs' | 'secret'> = {},
 ): Promise<SecretMeta> {
   return context.client.apply(secretPath(namespace, name), body, SecretMeta, {
-    ...options,
     secret: true,
+    ...options,
     accept: METADATA_ONLY,
   });
 }
@@ -325,13 +327,11 @@ async function persistently<T>(context: Context, write: () => Promise<T>): Promi
 
 function refusedWrite(error: unknown, name: string): { ok: false; verdict: Verdict; later: boolean } {
   if (!(error instanceof KubeError)) throw error;
-  const fields = error.fields.map(({ field }) => field).filter(field => field !== '');
-  const at = fields.length === 0 ? '' : ` at ${fields.join(', ')}`;
   return {
     ok: false,
     later: isRetriable(error),
     verdict: blocked(
-      `Secret ${name} cannot be written: ${codeOf(error)}${at}. Look for a quota, a policy or a permission.`,
+      `Secret ${name} cannot be written (${error.message}): look for a quota, a policy or a permission.`,
     ),
   };
 }

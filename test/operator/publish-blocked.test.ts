@@ -4,7 +4,10 @@ import { NO_ANSWER, rehearses, type Trouble, trouble, writesSecret, writesStatus
 
 const HOUR = 3600;
 const writesTarget = writesSecret('a-token');
+/** Of a write that carries a token nothing of the server's words may be shown. */
 const FORBIDDEN: Fault = { status: 403, reason: 'Forbidden', message: 'exceeded quota: c4n4ry' };
+/** Of a rehearsal, which carries none, they are. */
+const QUOTA: Fault = { status: 403, reason: 'Forbidden', message: 'exceeded quota: ten Secrets' };
 
 const stranger = (t: Trouble): void => {
   t.world.api.put({
@@ -26,7 +29,7 @@ async function published(options: Parameters<typeof trouble>[0] = {}): Promise<T
 describe('a target that could not be written', () => {
   test('(a quota, a policy) is found out by a dry run: nothing is sent', async () => {
     const t = await trouble({}, made => {
-      made.inject(rehearses, FORBIDDEN);
+      made.inject(rehearses, QUOTA);
       made.apply('a', { password: 'wrong' });
     });
     await t.pass(HOUR);
@@ -36,12 +39,14 @@ describe('a target that could not be written', () => {
       'absent',
       0,
     ]);
-    expect(t.condition('a', 'Ready')?.message).toContain('Secret a-token cannot be written: 403 Forbidden');
+    expect(t.condition('a', 'Ready')?.message).toContain(
+      'Secret a-token cannot be written (apply secrets: 403 Forbidden: exceeded quota: ten Secrets)',
+    );
   });
 
   test('is tried again by itself, after half a minute at first', async () => {
     const t = await trouble({}, made => {
-      made.inject(rehearses, FORBIDDEN, 1);
+      made.inject(rehearses, QUOTA, 1);
       made.apply('a');
     });
     await t.pass(25);
@@ -52,7 +57,7 @@ describe('a target that could not be written', () => {
 
   test('is tried again at once when its spec changes', async () => {
     const t = await trouble({}, made => {
-      made.inject(call => rehearses(call) && call.name === 'a-token', FORBIDDEN);
+      made.inject(call => rehearses(call) && call.name === 'a-token', QUOTA);
       made.apply('a');
     });
     await t.pass(20 * 60);
