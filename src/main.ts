@@ -60,7 +60,10 @@ async function run(config: Config): Promise<void> {
       void stop(signal);
     });
   }
-  await operator.start();
+  await operator.start().catch((error: unknown) => {
+    // Drained before the first list was whole: no failure.
+    if (!stopping) throw error;
+  });
 }
 
 const parsed = parseConfig(process.argv.slice(2), process.env);

@@ -1,5 +1,6 @@
 import type { Verdict } from './decide/decide.ts';
 import { failuresOf } from './decide/status.ts';
+import { sleep } from './loop/clock.ts';
 import type { CredentialObject } from './kube/objects.ts';
 import { type Attempt, attempt, withdraw } from './steps/attempt.ts';
 import { blockedBefore, limit } from './steps/clearance.ts';
@@ -42,12 +43,17 @@ interface Done {
 }
 
 async function act(observed: Observed, context: Context): Promise<Done> {
-  const { memory, plan } = observed;
+  const { memory } = observed;
   const unsaved =
-    memory.unsavedSession === undefined || plan === undefined
+    memory.unsavedSession === undefined
       ? undefined
       : await saveSession(observed, memory.unsavedSession, context);
   const { facts, until } = await pursue(observed, context);
+  // Nothing goes on after a drain: it waits for this, as long as its grace lasts.
+  while (context.draining() && memory.unsavedSession !== undefined && !isGone(observed, context)) {
+    const saved = await saveSession(observed, memory.unsavedSession, context);
+    if (saved !== undefined) await sleep(context.clock, 500);
+  }
   if (memory.unsavedSession === undefined) return { facts, until };
   // Whatever else came of it, saving goes on.
   const saveAt = context.serverTime.now() + SAVE_AGAIN_MS;
@@ -148,7 +154,17 @@ async function settle(observed: Observed, result: Attempt, context: Context): Pr
   const asItWas = { held: observation.held, data: target.data };
   switch (result.kind) {
     case 'waiting':
-      return { facts: { ...asItWas, refreshed: result.verdict }, until: result.until };
+      // Its own failure says more than that it waits in line for the next probe.
+      return {
+        facts: {
+          ...asItWas,
+          refreshed:
+            result.verdict?.reason === 'CircuitOpen' && failuresOf(observed.previous) !== undefined
+              ? undefined
+              : result.verdict,
+        },
+        until: result.until,
+      };
     case 'stopped':
       return { facts: { ...asItWas, stopped: result.verdict } };
     case 'overtaken':

@@ -157,6 +157,8 @@ export function unanswered(before: LoginRecord, request: LoginRequest, now: numb
     inputs: request.digest,
     definition: request.definition,
     lastTriedAt: now,
+    // Two values in turn are not new: what may be how a wrong password looks is remembered like a refusal.
+    ...(before.provenAt === undefined ? { refused: counted(before, request, now).refused } : {}),
     unanswered: before.provenAt === undefined ? before.unanswered + 1 : 0,
   };
 }

@@ -63,6 +63,8 @@ export class OriginHealth {
 
   /** May this key send to this origin now? A key that is admitted must report an outcome or {@link leave}. */
   admit(origin: string, key: string): Admission {
+    // Its spec may have named another origin when it got in line there.
+    if ((this.#waitsAt.get(key) ?? origin) !== origin) this.leave(key);
     const state = this.#origins.get(origin);
     if (state === undefined) return { admitted: true };
     const now = this.#ports.now();
@@ -70,7 +72,7 @@ export class OriginHealth {
     const circuit = state.circuit;
     if (circuit === undefined || circuit.probing === key) return { admitted: true };
     if (circuit.probing === undefined && circuit.nextProbeAt <= now && this.#isNext(circuit, key)) {
-      this.#probe(circuit, key);
+      this.#probe(origin, circuit, key);
       return { admitted: true };
     }
     circuit.waiting.add(key);
@@ -185,8 +187,7 @@ export class OriginHealth {
       return;
     }
     for (const key of circuit.waiting) {
-      this.#probe(circuit, key);
-      this.#waitsAt.set(key, origin);
+      this.#probe(origin, circuit, key);
       this.#ports.wake(key);
       return;
     }
@@ -197,8 +198,9 @@ export class OriginHealth {
     return true;
   }
 
-  #probe(circuit: Circuit, key: string): void {
+  #probe(origin: string, circuit: Circuit, key: string): void {
     circuit.waiting.delete(key);
+    this.#waitsAt.set(key, origin);
     circuit.probing = key;
   }
 

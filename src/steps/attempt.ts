@@ -63,6 +63,8 @@ export async function attempt(
   const { plan, key } = observed;
   if (plan?.login === undefined) return withdraw(key, context, { kind: 'waiting' });
   const cleared = clearance(observed, want, plan.login, context);
+  // Not allowed to log in, it may still refresh.
+  if (want.do === 'login' && cleared.may !== 'send') delete observed.memory.loginNext;
   if (cleared.may === 'stop') return withdraw(key, context, { kind: 'stopped', verdict: cleared.verdict });
   if (cleared.may === 'wait') {
     return withdraw(key, context, { kind: 'waiting', until: cleared.until, verdict: cleared.verdict });
@@ -109,9 +111,9 @@ async function admitted(
   }
   if ('kind' in exchanged) return exchanged;
   const outcome = await judge(observed, plan, login, want.do, exchanged, context);
-  return outcome === 'login instead'
-    ? attempt(observed, { do: 'login', why: want.why }, context, ports)
-    : outcome;
+  if (outcome !== 'login instead') return outcome;
+  observed.memory.loginNext = true;
+  return attempt(observed, { do: 'login', why: want.why }, context, ports);
 }
 
 /** Wants nothing sent now: whoever waits behind this key moves up. */
@@ -203,7 +205,8 @@ async function exchange(
     isCurrent(observed, context) && context.owns(key, account.provider.limits.timeoutMs);
   if (!maySend()) return { kind: 'overtaken' };
   // A refused refresh token may be how a changed password looks.
-  const failing = failuresOf(observed.previous) !== undefined || memory.refreshFailures > 0;
+  const failing =
+    failuresOf(observed.previous) !== undefined || memory.refreshFailures > 0 || lateFor(observed, context);
   const counts = mustCount(before, failing) || observed.observation.refreshRequested;
   // What Ready says of another account is said before its token comes, too.
   if (step === 'login' && (counts || observed.observation.account === 'other')) {
@@ -222,6 +225,12 @@ async function exchange(
   report(observed, plan, step, read, (context.clock.monotonic() - began) / 1000, context);
   return { sentAt, before, read };
 }
+
+/** Well past its time, it may have been sent already by a process that died of the answer. */
+function lateFor({ observation: { renewal } }: Observed, context: Context): boolean {
+  return renewal?.at !== undefined && renewal.at + LATE_MS < context.serverTime.now();
+}
+const LATE_MS = 5000;
 
 function refreshRequest(
   plan: Plan,
@@ -293,6 +302,7 @@ async function judge(
 ): Promise<Attempt | 'login instead'> {
   const { key, memory } = observed;
   const { lane } = plan;
+  if (step === 'login') delete memory.loginNext;
   if (read.ok) {
     context.health.succeeded(lane, key);
     return granted(observed, plan, login, step, sentAt, before, read.grant, context);
@@ -360,16 +370,17 @@ function rejectsAll(failure: Failure): Failure {
 }
 
 function failed(
-  { memory, previous }: Observed,
+  { memory, previous, plan }: Observed,
   failure: Failure,
   login: LoginRecord | undefined,
   context: Context,
 ): Attempt {
   const before = failuresOf(previous);
+  const lane = plan?.lane;
   // After a restart status alone tells how long it has gone on.
   const run = memory.run ?? { reason: before?.reason, count: before?.consecutive ?? 0 };
   const count = run.reason === failure.reason ? run.count + 1 : 1;
-  memory.run = { reason: failure.reason, count };
+  memory.run = { reason: failure.reason, count, ...(lane === undefined ? {} : { lane }) };
   const now = context.serverTime.now();
   const wait =
     failure.reason === 'ProviderRejectsAll' ? undefined : backoff(failure, count, context.random.next());

@@ -155,7 +155,9 @@ function backingOff(observed: Observed, login: LoginPlan, context: Context): num
   const { previous, observation, plan, key } = observed;
   const failures = failuresOf(previous);
   if (failures?.retryAt === undefined || plan === undefined) return undefined;
-  if (failures.reason === 'Throttled') return failures.retryAt;
+  // Another origin did not ask to wait; after a restart nothing tells which did.
+  const elsewhere = (observed.memory.run?.lane ?? plan.lane) !== plan.lane;
+  if (failures.reason === 'Throttled') return elsewhere ? undefined : failures.retryAt;
   if (observation.refreshRequested) return undefined;
   const record = loginRecord(previous);
   if (record.inputs !== login.digests.digest || definitionChanged(record, login)) return undefined;

@@ -218,9 +218,14 @@ export function announce(
   });
   if (plan !== undefined) {
     const period =
-      held === undefined || concluded.renewAt === undefined ? undefined : concluded.renewAt - held.issuedAt;
+      held === undefined || concluded.renewAt === undefined || spec.suspend
+        ? undefined
+        : concluded.renewAt - held.issuedAt;
     context.demand.set(key, plan.account.provider.name, plan.account.origin, period);
     context.demandChanged(plan.account.provider.name);
+  } else {
+    const relieved = context.demand.remove(key);
+    if (relieved !== undefined) context.demandChanged(relieved);
   }
   const regarding = {
     kind: CREDENTIAL_KIND,

@@ -28,8 +28,10 @@ export interface Memory {
   /** The sequence of a session whose refresh token was refused: it is not sent again. */
   deadSession?: number;
   refreshFailures: number;
+  /** A refresh failed so that a login is due in its place, and that waits for its turn. */
+  loginNext?: boolean;
   /** Failures of one kind in a row, for backoff. */
-  run?: { readonly reason: string; readonly count: number };
+  run?: { readonly reason: string; readonly count: number; readonly lane?: string };
   /** Writes and logins that put a Secret back, since that generation of the credential. */
   repairs: { count: number; lastAt: number; generation: number };
   /** Writes of the target that were refused in a row. */

@@ -217,7 +217,8 @@ function sessionIsNewer(identity: OwnerIdentity, target: Target, context: Contex
 /** A refresh token is sent only for what it was obtained for, and never one from a backup or one that was refused. */
 function sessionUsable(plan: Plan, memory: Memory, held: Held | undefined, context: Context): boolean {
   const session = memory.unsavedSession ?? memory.session?.content;
-  if (session?.refreshToken === undefined || plan.login === undefined) return false;
+  if (session?.refreshToken === undefined || plan.login === undefined || memory.loginNext === true)
+    return false;
   if (session.uid !== memory.uid || session.sequence === memory.deadSession) return false;
   if (session.sequence < (held?.sessionSequence ?? 0)) return false;
   const { account, inputs } = session;

@@ -266,7 +266,11 @@ export async function removeFormer(observed: Observed, context: Context): Promis
   try {
     await context.client.remove(secretPath(identity.namespace, former.name), { uid });
   } catch (error) {
-    if (!isNotFound(error) && !isConflict(error)) throw error;
+    if (isNotFound(error) || isConflict(error)) return;
+    if (!(error instanceof KubeError) || isRetriable(error)) throw error;
+    // It may stay: the token is where it should be, and status must say so.
+    const { namespace, name } = identity;
+    context.log.warn({ namespace, name, secret: former.name, code: error.code }, 'former Secret not removed');
   }
 }
 

@@ -110,7 +110,9 @@ function recall(
   memory: Memory,
 ): void {
   const held = heldOf(metadata);
-  if (held === undefined || plan === undefined || memory.token !== undefined) return;
+  if (held === undefined || plan === undefined) return;
+  // Of two Secrets of ours (moved and moved back) the later token counts.
+  if (memory.token !== undefined && memory.token.held.issuedAt >= held.issuedAt) return;
   if (held.account !== plan.accountDigest || values.header_value === undefined || !values.token) return;
   const outputs: Record<string, string> = {};
   for (const name of plan.account.flow.outputs) {
