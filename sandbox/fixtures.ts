@@ -30,7 +30,12 @@ export interface Fixture {
  * @param index tells fixtures apart; accounts of one index are the same account.
  * @param suffix of secret values: a canary.
  */
-export function fixture(flow: FlowName, index: number, providers: Providers, options: { namespace?: string; canary?: string } = {}): Fixture {
+export function fixture(
+  flow: FlowName,
+  index: number,
+  providers: Providers,
+  options: { namespace?: string; canary?: string } = {},
+): Fixture {
   const { namespace = 'default', canary = `c4n4ry-${index}` } = options;
   const [provider = '', flowName = ''] = flow.split('/');
   const name = `${provider}-${flowName}-${index}`;
@@ -57,8 +62,18 @@ export function fixture(flow: FlowName, index: number, providers: Providers, opt
   };
 }
 
-export function secret(namespace: string, name: string, values: Readonly<Record<string, string>>): JsonObject {
-  return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, type: 'Opaque', stringData: { ...values } };
+export function secret(
+  namespace: string,
+  name: string,
+  values: Readonly<Record<string, string>>,
+): JsonObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace },
+    type: 'Opaque',
+    stringData: { ...values },
+  };
 }
 
 interface AccountAt {

@@ -6,15 +6,14 @@ import { type Composition, compose } from '../src/compose.ts';
 import { parseConfig } from '../src/config.ts';
 import { fixedEndpoint } from '../src/kube/endpoint.ts';
 import type { Clock, Random, Timer } from '../src/loop/clock.ts';
-import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import type { JsonObject } from './apiserver/json.ts';
+import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import { WireDispatcher } from './dispatcher.ts';
-import { listenerFor } from './listener.ts';
 import { createProviders, type Providers, type ProvidersOptions } from './providers/index.ts';
 import { seeded } from './random.ts';
 import { firstOf, type Route, routes } from './routes.ts';
 import { type SkewedClock, VirtualClock } from './virtual-clock.ts';
-import type { WireHandler } from './wire.ts';
+import type { WireHandler, WireRequest } from './wire.ts';
 
 /**
  * A cluster, its providers and an operator in one process, on a virtual clock and without a socket:
@@ -59,6 +58,20 @@ function filesOf(folder: string): JsonObject[] {
   const known = files.get(folder) ?? readYaml(folder);
   files.set(folder, known);
   return structuredClone(known);
+}
+
+/** Hears all that a world's operators say. */
+export interface Listener {
+  log(line: string): void;
+  /** A request to the API server, and what becomes of it. */
+  request(request: WireRequest, response: ReturnType<WireHandler>): void;
+}
+
+let makeListener: ((world: World) => Listener) | undefined;
+
+/** From now on every new world gets a listener: how a test suite searches all of them for secrets. */
+export function listenToWorlds(listenerFor: (world: World) => Listener): void {
+  makeListener = listenerFor;
 }
 
 export function createWorld(
@@ -111,7 +124,7 @@ export function createWorld(
       return run;
     },
   };
-  const listener = listenerFor(world);
+  const listener = makeListener?.(world);
   return world;
 }
 

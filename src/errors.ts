@@ -30,8 +30,3 @@ export interface FieldProblem {
   readonly field: string;
   readonly message: string;
 }
-
-/** The unreachable arm of an exhaustive switch. */
-export function never(value: never): never {
-  throw new Error(`unhandled case: ${typeof value}`);
-}

@@ -1,4 +1,4 @@
-import { REFRESH_REQUESTED_AT, SESSION_SUFFIX } from './api/names.ts';
+import { ANNOTATION, REFRESH_REQUESTED_AT, SESSION_SUFFIX } from './api/names.ts';
 import { keyOf, type ObjectMeta } from './api/meta.ts';
 import { Demand } from './decide/demand.ts';
 import { Digester } from './decide/digest.ts';
@@ -226,6 +226,10 @@ export class Operator {
     this.#credentials.index('provider', ({ spec }) => (spec === undefined ? [] : [spec.providerRef.name]));
     this.#credentials.index('secret', secretsOf);
     this.#credentials.index('namespace', ({ metadata }) => [metadata.namespace ?? '']);
+    this.#secrets.index('credential', ({ metadata }) => {
+      const named = metadata.annotations?.[ANNOTATION.credential];
+      return named === undefined ? [] : [named];
+    });
     this.#credentials.onChange((key, old, next) => {
       if (next === undefined || old === undefined || isNews(old, next)) this.#queue.add(key);
     });

@@ -32,13 +32,6 @@ function reading<T>(read: (text: string) => T | undefined): z.ZodType<T, string>
 
 const namespace = (text: string): boolean => text.length <= 63 && new RegExp(DNS_LABEL).test(text);
 
-function list(text: string): string[] {
-  return text
-    .split(',')
-    .map(item => item.trim())
-    .filter(item => item !== '');
-}
-
 const setting = <T>(own: Setting<T>): Setting<T> => own;
 /** The variable follows from the flag. */
 const own = <T>(flag: string, rest: Omit<Setting<T>, 'flag' | 'env'>): Setting<T> => ({
@@ -101,7 +94,8 @@ export const SETTINGS = {
     help: 'Namespaces to serve, separated by commas. Default: all.',
     expects: 'names of namespaces, separated by commas',
     schema: reading(text => {
-      const names = list(text);
+      // a forgotten name is no wish for all
+      const names = text === '' ? [] : text.split(',').map(item => item.trim());
       return names.every(namespace) ? Object.freeze([...new Set(names)]) : undefined;
     }),
   }),

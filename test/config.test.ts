@@ -150,6 +150,9 @@ describe('mistakes', () => {
     '--credential-metrics=yes',
     '--log-format=xml',
     '--watch-namespaces=a/b',
+    '--watch-namespaces=,',
+    '--watch-namespaces=a,',
+    '--watch-namespaces= ',
     '--constructor=x',
   ])('%s', flag => {
     expect(mistakes([flag])).toHaveLength(1);

@@ -13,13 +13,20 @@ export interface Violation {
   readonly detail: string;
 }
 
-/** The longest that any wait left behind by a trouble lasts (backoff after an unknown outcome: 30 min), and some to act in. */
-const PATIENCE_MS = 35 * MINUTE;
+/** How well things around the operator are. */
+export type Conditions = Pick<Weather, 'api' | 'news' | 'provider'>;
+
+/** The longest wait that a provider's trouble leaves behind (backoff after an unknown outcome: 30 min), and some to act in. */
+const PROVIDER_PATIENCE_MS = 35 * MINUTE;
+/** After the API server was away: four writes under way that hang for 30 s each, a wait of up to 75 s, and some to act in. */
+const API_PATIENCE_MS = 5 * MINUTE;
+/** After a person mended inputs or spec: the third try of a new login comes 10 min after the second. */
+const PERSON_PATIENCE_MS = 15 * MINUTE;
 /** In which what someone did to the target is put right, when all has been well for long. */
 const REPAIR_MS = 5 * MINUTE;
 /** Clocks are compared by whole seconds. */
 const TOLERANCE_MS = 2000;
-/** A status is written at once when the API server is well. */
+/** What needs nothing but a look and a write. */
 const PROMPT_MS = MINUTE;
 /** Two grants are at least 5 s apart; what is recorded of them is cut to the second. */
 const SPACING_MS = 4000;
@@ -31,11 +38,11 @@ export class Judge {
   readonly violations: Violation[] = [];
   readonly #told = new Set<string>();
   readonly #now: () => number;
-  readonly #weather: Weather;
+  readonly #weather: Conditions;
   /** The operator runs. */
   readonly #operator: Calm;
 
-  constructor(now: () => number, weather: Weather, operator: Calm) {
+  constructor(now: () => number, weather: Conditions, operator: Calm) {
     this.#now = now;
     this.#weather = weather;
     this.#operator = operator;
@@ -44,19 +51,21 @@ export class Judge {
   /**
    * **No Secret holds a token past its expiry** while its provider could be reached early enough. That is: while provider,
    * API server, operator, inputs and spec have all been well without a break
-   * - for {@link PATIENCE_MS}, so that every wait that a trouble left behind has ended; or
+   * - for as long as the waits last that a trouble leaves behind: {@link PROVIDER_PATIENCE_MS} for the provider,
+   *   {@link API_PATIENCE_MS} for API server and operator, {@link PERSON_PATIENCE_MS} for inputs and spec; or
    * - since before the present token was issued, so that no trouble touched its renewal: this judges the shortest-lived.
    *
-   * A target that someone edited or deleted must hold a live token again within {@link REPAIR_MS}, when all else has been
-   * well for {@link PATIENCE_MS}. Excused is who waits for a person: refused three times since the last grant, or with inputs
-   * that never worked and met a trouble of the provider, and not asked for since; or refused six times in 24 hours. Judged each minute, before each trouble begins, and before each write.
+   * A target that someone edited or deleted holds a live token again within {@link REPAIR_MS}, when those waits have ended.
+   * Excused is who waits for a person: refused three times since the last grant, or with inputs that never worked and met a
+   * trouble of the provider, and not asked for since; or refused six times in 24 hours.
+   * Judged each minute, before each trouble begins, and before each write.
    */
   tokenLives(subject: Subject): void {
     const now = this.#now();
     const dead = subject.deadSince(now - TOLERANCE_MS);
     if (dead === undefined || this.#waitsForPerson(subject)) return;
     const well = this.#wellSince(subject);
-    const patient = Math.max(well + PATIENCE_MS, subject.requestedAt + PROMPT_MS) <= now;
+    const patient = this.#waitsEnd(subject) <= now;
     if (subject.editedAt !== undefined) {
       const repairable = Math.max(subject.editedAt, this.#weather.news.since) + REPAIR_MS <= now;
       if (patient && repairable)
@@ -64,9 +73,8 @@ export class Judge {
       return;
     }
     const untouched = subject.token !== undefined && subject.token.bornAt > well;
-    if (patient || untouched) {
+    if (patient || untouched)
       this.#broken('token lives', subject, `dead since ${iso(dead)}, though all is well since ${iso(well)}`);
-    }
   }
 
   /** **Ready=True means a live token of this account**, and Stalled never stands beside it. @param written the status is being written now. */
@@ -76,20 +84,16 @@ export class Judge {
       this.#broken('status is true', subject, 'Stalled beside Ready=True');
     if (!subject.ready || subject.isLive(now - TOLERANCE_MS)) return;
     const { editedAt } = subject;
-    const since = Math.max(
-      this.#weather.api.since,
-      this.#weather.news.since,
-      this.#operator.since,
-      subject.calm.since,
-    );
+    const { api, news } = this.#weather;
+    const known = Math.max(api.since, news.since, this.#operator.since, subject.calm.since) + API_PATIENCE_MS;
     if (editedAt !== undefined) {
       // the operator learns of it by a watch
-      if (since + PROMPT_MS <= now && editedAt + PROMPT_MS <= now)
+      if (known <= now && editedAt + PROMPT_MS <= now)
         this.#broken('status is true', subject, `Ready, but the target was changed at ${iso(editedAt)}`);
       return;
     }
     const dead = subject.deadSince(now) ?? now;
-    if (written || (since + PROMPT_MS <= now && dead + PROMPT_MS <= now))
+    if (written || (known <= now && dead + PROMPT_MS <= now))
       this.#broken('status is true', subject, `Ready, but its token is dead since ${iso(dead)}`);
   }
 
@@ -187,6 +191,16 @@ export class Judge {
       api.since,
       this.#operator.since,
       subject.calm.since,
+    );
+  }
+
+  /** When the waits that troubles left behind have ended. */
+  #waitsEnd(subject: Subject): number {
+    return Math.max(
+      this.#weather.provider(subject.provider).since + PROVIDER_PATIENCE_MS,
+      Math.max(this.#weather.api.since, this.#operator.since) + API_PATIENCE_MS,
+      subject.calm.since + PERSON_PATIENCE_MS,
+      subject.requestedAt + PROMPT_MS,
     );
   }
 

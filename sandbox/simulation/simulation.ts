@@ -206,8 +206,6 @@ class Simulation {
     const subject = isObject(status) ? this.#byKey.get(key) : undefined;
     if (subject === undefined || !isObject(status)) return;
     subject.statusChanged(status);
-    if (process.env.SIMSTATUS === key)
-      console.log(new Date(this.#now()).toISOString(), JSON.stringify(status)); //DEBUG
     if (!this.#users.acting) this.#judge.statusIsTrue(subject, true);
   }
 
@@ -241,8 +239,6 @@ class Simulation {
         this.#judge.sessionLives(subject, token => admintotal.isLiveRefreshToken(token), REFRESH_MS);
     }
     const lines = this.#world.logs.splice(0).join('');
-    if (process.env.SIMLOG)
-      for (const l of lines.split('\n')) if (new RegExp(process.env.SIMLOG).test(l)) console.log(l);
     if (holdsSecret(lines)) this.#judge.broken('no secret shown', '', 'in the log');
     for (const [line] of lines.matchAll(/^.*"(?:at":"at |level":"error").*$/gm))
       this.#judge.broken('no defect', '', line.slice(0, 600));

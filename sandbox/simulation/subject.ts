@@ -6,6 +6,8 @@ import { Calm } from './calm.ts';
 import { DAY, HOUR, MINUTE } from './chance.ts';
 import type { Member } from './population.ts';
 
+/** Clocks are compared by whole seconds. */
+const TOLERANCE_MS = 2000;
 /** The operator's default margin for mounted Secrets (design: when to refresh). */
 const MARGIN_MS = 95_000;
 
@@ -103,7 +105,7 @@ export class Subject {
     const known = value === undefined ? undefined : this.#judge(value, object?.metadata.annotations ?? {});
     // A cache gave the same expiry again: then the next is asked for at half of what remains.
     if (known !== undefined && this.token !== undefined && known.diesAt <= this.token.diesAt + 5000)
-      known.renewFrom = Math.min(known.renewFrom, (known.bornAt + known.diesAt) / 2 - 2000);
+      known.renewFrom = Math.min(known.renewFrom, (known.bornAt + known.diesAt) / 2 - TOLERANCE_MS);
     if (ours) {
       this.token = known;
       this.editedAt = undefined;
@@ -119,7 +121,7 @@ export class Subject {
     const diesAt =
       expiry === undefined ? Number.POSITIVE_INFINITY : expiry - this.provider.behaviour.clockSkewMs;
     const share = annotations[ANNOTATION.grants] === '1' ? 0.5 : 0.9;
-    return { value, bornAt, diesAt, renewFrom: bornAt + share * waitOf(diesAt - bornAt) - 2000 };
+    return { value, bornAt, diesAt, renewFrom: bornAt + share * waitOf(diesAt - bornAt) - TOLERANCE_MS };
   }
 
   sessionChanged(object: KubeObject | undefined): void {
@@ -165,7 +167,7 @@ export class Subject {
     const { lastGrant } = this;
     return lastGrant === undefined
       ? Number.NEGATIVE_INFINITY
-      : lastGrant.at + waitOf(LEAST_LIFE_MS[this.flow]) / 2 - 2000;
+      : lastGrant.at + waitOf(LEAST_LIFE_MS[this.flow]) / 2 - TOLERANCE_MS;
   }
 
   /** Someone gave a reason for a login. */
@@ -206,9 +208,17 @@ export class Subject {
   }
 }
 
-/** From issue to renewal, without jitter. */
+/** From issue to renewal at the earliest, without jitter: the rule has a step, and lives are known to some two seconds. */
 function waitOf(lifeMs: number): number {
   if (lifeMs === Number.POSITIVE_INFINITY) return lifeMs;
+  return Math.min(
+    exactWaitOf(lifeMs - TOLERANCE_MS),
+    exactWaitOf(lifeMs),
+    exactWaitOf(lifeMs + TOLERANCE_MS),
+  );
+}
+
+function exactWaitOf(lifeMs: number): number {
   const before = MARGIN_MS > (lifeMs * 4) / 5 ? lifeMs / 3 : Math.max(lifeMs / 3, MARGIN_MS);
   return lifeMs - before;
 }

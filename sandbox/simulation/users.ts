@@ -132,7 +132,10 @@ export class Users {
       case 'edit target':
         return this.#editTarget(subject, data => ({ ...data, token: encode(mark) }));
       case 'delete key of target':
-        return this.#editTarget(subject, ({ token: _, ...data }) => data);
+        return this.#editTarget(subject, data => {
+          const { token: _, ...others } = data;
+          return others;
+        });
       case 'delete target':
         return this.#delete('secrets', subject.target, namespace);
       case 'delete session':

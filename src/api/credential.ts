@@ -262,6 +262,3 @@ export const ProviderCredential = z
 export type ProviderCredential = z.infer<typeof ProviderCredential>;
 export type CredentialSpec = z.infer<typeof CredentialSpec>;
 export type CredentialStatus = z.infer<typeof CredentialStatus>;
-export type TokenStatus = NonNullable<CredentialStatus['token']>;
-export type LoginStatus = NonNullable<CredentialStatus['login']>;
-export type FailureStatus = NonNullable<CredentialStatus['failures']>;

@@ -43,9 +43,3 @@ export function keyOf(object: { metadata: Pick<ObjectMeta, 'name' | 'namespace'>
   const { name, namespace } = object.metadata;
   return namespace === undefined ? name : `${namespace}/${name}`;
 }
-
-/** The reverse of {@link keyOf} for namespaced objects. */
-export function splitKey(key: string): { namespace: string; name: string } {
-  const slash = key.indexOf('/');
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-}

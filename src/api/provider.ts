@@ -125,7 +125,9 @@ export const Response = z
       .describe('CEL: when it expires: seconds since 1970, an RFC 3339 string or a timestamp.'),
     lifetime: duration()
       .optional()
-      .describe("How long it lives when neither the answer nor the token (a JWT's exp) says so."),
+      .describe(
+        "How long it lives when neither the answer nor the token (a JWT's exp) says so. With expiresIn or expiresAt, and without this, such an answer is Unusable.",
+      ),
     success: cel()
       .optional()
       .describe('CEL: must be true, besides a 2xx status. An absent key makes it false.'),
@@ -355,4 +357,3 @@ export type FlowSpec = z.infer<typeof Flow>;
 export type RequestSpec = z.infer<typeof Request>;
 export type ResponseSpec = z.infer<typeof Response>;
 export type ParameterSpec = z.infer<typeof Parameter>;
-export type EnvironmentSpec = z.infer<typeof Environment>;

@@ -35,10 +35,12 @@ const CONNECTIONS = 16;
 /** Shorter than any load balancer's idle limit that we know of. */
 const KEEP_ALIVE_MS = 20_000;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** An exec plugin may ask a server of its own; what takes longer hangs, and would hold up every call. */
+const LOAD_TIMEOUT_MS = 15_000;
 
 /**
  * An endpoint whose credentials come from files or programs, and change: tokens rotate, and so do certificates.
- * They are read again at use, at most once a minute, and after a 401. Where reading fails, the last ones are kept.
+ * They are read again at use, at most once a minute, and after a 401. Where reading fails or hangs, the last ones are kept.
  * Where TLS options differ, new connections are made with the new ones, and the old ones end with what runs on them.
  */
 export class ReloadingEndpoint implements Endpoint {
@@ -66,13 +68,17 @@ export class ReloadingEndpoint implements Endpoint {
     this.#connections = new Connections(server, first);
   }
 
-  /** @param load `force` asks to pass over what the loader itself has cached. @throws what the first load throws. */
+  /**
+   * @param load `force` asks to pass over what the loader itself has cached.
+   * @throws what the first load throws, and when it takes too long.
+   */
   static async open(
     server: string,
     load: (force: boolean) => Promise<Credentials>,
     clock: Clock,
   ): Promise<ReloadingEndpoint> {
-    return new ReloadingEndpoint(server, load, clock, await load(false));
+    const timely = (force: boolean) => inTime(load(force), server, clock);
+    return new ReloadingEndpoint(server, timely, clock, await timely(false));
   }
 
   get dispatcher(): Dispatcher {
@@ -123,6 +129,20 @@ export class ReloadingEndpoint implements Endpoint {
     this.#retired.add(old);
     void old.close().finally(() => this.#retired.delete(old));
   }
+}
+
+/** What comes too late is dropped: by then something newer may be in use. */
+function inTime<T>(loading: Promise<T>, server: string, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(LOAD_TIMEOUT_MS, () =>
+      reject(
+        new Error(
+          `credentials for ${server} did not come within ${LOAD_TIMEOUT_MS / 1000}s: check the files that they are in, or the exec plugin that gives them`,
+        ),
+      ),
+    );
+    void loading.then(resolve, reject).finally(() => timer.cancel());
+  });
 }
 
 /**

@@ -9,8 +9,7 @@ const FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 export type ReadText = (path: string) => Promise<string>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Whether this process runs in a pod, and may use {@link inClusterEndpoint}. */
-export function isInCluster(env: Environment): boolean {
+function isInCluster(env: Environment): boolean {
   return (env.KUBERNETES_SERVICE_HOST ?? '') !== '' && (env.KUBERNETES_SERVICE_PORT ?? '') !== '';
 }
 

@@ -132,7 +132,6 @@ function is(error: unknown, code: number): error is KubeError {
 
 // Plain booleans: a type guard would make `never` of a KubeError that is another.
 export const isNotFound = (error: unknown): boolean => is(error, 404);
-export const isForbidden = (error: unknown): boolean => is(error, 403);
 /** The resourceVersion or the continue token is too old. */
 export const isGone = (error: unknown): boolean => is(error, 410);
 /**
@@ -144,8 +143,6 @@ export const isConflict = (error: unknown): boolean =>
   (is(error, 422) && error.fields.length > 0 && error.fields.every(cause => cause.field === 'metadata.uid'));
 export const isAlreadyExists = (error: unknown): boolean =>
   is(error, 409) && error.reason === 'AlreadyExists';
-/** The object breaks its schema or a rule. */
-export const isInvalid = (error: unknown): boolean => is(error, 422) && !isConflict(error);
 
 /** No answer, or one that says "later". */
 export function isRetriable(error: unknown): boolean {

@@ -22,13 +22,21 @@ const Cluster = z.object({
   'insecure-skip-tls-verify': z.boolean().nullish(),
   'tls-server-name': text,
   'proxy-url': text,
+  extensions: listOf(z.object({ name: z.string(), extension: z.unknown() })),
 });
 /** What we do not read ourselves is handed on to the library that knows every way to authenticate. */
 const User = z.looseObject({
   tokenFile: text,
   'client-certificate': text,
   'client-key': text,
-  exec: z.looseObject({ command: z.string() }).nullish(),
+  exec: z
+    .looseObject({
+      apiVersion: text,
+      command: z.string(),
+      env: z.array(z.object({ name: z.string(), value: z.string() })).nullish(),
+      provideClusterInfo: z.boolean().nullish(),
+    })
+    .nullish(),
   'auth-provider': z.looseObject({ name: z.string() }).nullish(),
 });
 const Context = z.object({ cluster: z.string(), user: text, namespace: text });

@@ -4,7 +4,12 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import type { Clock } from '../loop/clock.ts';
 import { type Credentials, type Endpoint, ReloadingEndpoint } from './endpoint.ts';
 import { codeOf } from './exchange.ts';
-import { type Choice, type KubeconfigCluster, readKubeconfig } from './kubeconfig-file.ts';
+import {
+  type Choice,
+  type KubeconfigCluster,
+  type KubeconfigUser,
+  readKubeconfig,
+} from './kubeconfig-file.ts';
 
 /**
  * The API server that a kubeconfig's context names. @kubernetes/client-node does the user's part (tokens, client
@@ -48,15 +53,37 @@ function checkCluster(cluster: KubeconfigCluster, context: string): void {
       `the server of context "${context}" is no http or https URL: write it as https://host:port in the kubeconfig`,
     );
   }
+  const { username, password } = new URL(cluster.server);
+  // the server's URL is logged
+  if (username !== '' || password !== '') {
+    throw new Error(
+      `the server of context "${context}" holds a user or password: put them into the kubeconfig's user`,
+    );
+  }
   const proxy = cluster['proxy-url'];
-  if (proxy !== undefined && !(/^https?:\/\//.test(proxy) && URL.canParse(proxy))) {
+  if (proxy === undefined) return;
+  if (!(/^https?:\/\//.test(proxy) && URL.canParse(proxy))) {
     throw new Error(
       `the proxy-url of context "${context}" is no http or https URL: other proxies are not supported`,
     );
   }
+  if (!isDecodable(new URL(proxy))) {
+    throw new Error(`the proxy-url of context "${context}": write % as %25 in its user and password`);
+  }
 }
 
-async function serverTls(cluster: KubeconfigCluster): Promise<Credentials['tls']> {
+/** Whether undici can read the user and the password; it throws where it can't. */
+function isDecodable({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username);
+    decodeURIComponent(password);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function serverTls(cluster: KubeconfigCluster): Promise<Credentials['tls'] & { ca?: Buffer }> {
   const file = cluster['certificate-authority'];
   const data = cluster['certificate-authority-data'];
   const servername = cluster['tls-server-name'];
@@ -80,10 +107,17 @@ interface UserCredentials {
 }
 
 /** How to get the user's credentials, as often as they are wanted. */
-async function authenticator({ user }: Choice): Promise<() => Promise<UserCredentials>> {
+async function authenticator({ user, cluster }: Choice): Promise<() => Promise<UserCredentials>> {
   if (user === undefined) return () => Promise.resolve({ headers: {} });
+  for (const key of UNSUPPORTED) {
+    if (isGiven(user.spec[key])) {
+      throw new Error(
+        `kubeconfig user "${user.name}" has ${key}, which cannot be used here: choose a user whose own permissions suffice`,
+      );
+    }
+  }
   const { tokenFile } = user.spec;
-  const library = await load(user);
+  const library = await load({ ...user, spec: await informed(user.spec, cluster) });
   return async () => {
     const options: RequestOptions = {};
     try {
@@ -103,7 +137,54 @@ async function authenticator({ user }: Choice): Promise<() => Promise<UserCreden
       headers.authorization = `Bearer ${(await readNamed(tokenFile, 'tokenFile')).toString('utf8').trim()}`;
     }
     const { cert, key } = options;
+    // else every request would be refused, or worse, be anonymous
+    if (wantsCredentials(user.spec) && headers.authorization === undefined && !(isPem(cert) && isPem(key))) {
+      throw new Error(
+        `kubeconfig user "${user.name}" gave no credentials: neither a token, nor a password, nor a certificate with its key`,
+      );
+    }
     return { headers, ...(isPem(cert) ? { cert } : {}), ...(isPem(key) ? { key } : {}) };
+  };
+}
+
+/** Of impersonation the library knows the user's name alone; without its groups another would be acted as. */
+const UNSUPPORTED = ['as-groups', 'as-uid', 'as-user-extra'] as const;
+
+function isGiven(value: unknown): boolean {
+  if (value === undefined || value === null || value === '') return false;
+  return typeof value !== 'object' || Object.keys(value).length > 0;
+}
+
+/** Whether there is more than whom to act as. */
+function wantsCredentials(spec: KubeconfigUser): boolean {
+  return Object.entries(spec).some(([key, value]) => key !== 'as' && key !== 'extensions' && isGiven(value));
+}
+
+/** Plugins are told who asks, and for which cluster, as kubectl tells them; the library does not. */
+async function informed(spec: KubeconfigUser, cluster: KubeconfigCluster): Promise<KubeconfigUser> {
+  const { exec } = spec;
+  if (exec === undefined || exec === null) return spec;
+  const about = exec.provideClusterInfo === true ? { cluster: await clusterInfo(cluster) } : {};
+  const info = {
+    apiVersion: exec.apiVersion,
+    kind: 'ExecCredential',
+    spec: { interactive: false, ...about },
+  };
+  const env = [...(exec.env ?? []), { name: 'KUBERNETES_EXEC_INFO', value: JSON.stringify(info) }];
+  return { ...spec, exec: { ...exec, env } };
+}
+
+/** What the plugin itself is configured with, for this cluster. */
+const PLUGIN_CONFIG = 'client.authentication.k8s.io/exec';
+
+async function clusterInfo(cluster: KubeconfigCluster): Promise<Readonly<Record<string, unknown>>> {
+  const { extensions, 'certificate-authority': _file, ...info } = cluster;
+  const { ca } = await serverTls(cluster);
+  const config = extensions.find(({ name }) => name === PLUGIN_CONFIG)?.extension;
+  return {
+    ...info,
+    ...(ca === undefined ? {} : { 'certificate-authority-data': ca.toString('base64') }),
+    config,
   };
 }
 

@@ -16,7 +16,6 @@ export type Secret = z.infer<typeof Secret>;
 
 /** Asks for metadata in place of the object, also in answer to a write. */
 export const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
-export const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /** Metadata with nothing left out. */
 export function readMeta(raw: unknown): SecretMeta | undefined {

@@ -37,12 +37,18 @@ export function parseAddress(text: string): AddressBytes | undefined {
  * @returns undefined when it is no range, or has bits set behind its prefix: `10.1.2.3/8` may mean one host or all of 10/8.
  */
 export function parseCidr(text: string): Cidr | undefined {
+  const network = parseNetwork(text);
+  return network?.bytes.some((byte, i) => (byte & ~mask(network.bits, i)) !== 0) ? undefined : network;
+}
+
+/** As {@link parseCidr}, but what is set behind the prefix is passed over, as Go and curl do in NO_PROXY. */
+export function parseNetwork(text: string): Cidr | undefined {
   const [address = '', prefix, ...more] = text.split('/');
   const bytes = address.includes('%') ? undefined : parseAddress(address);
   if (bytes === undefined || more.length > 0) return undefined;
   if (prefix !== undefined && !/^(0|[1-9][0-9]{0,2})$/.test(prefix)) return undefined;
   const bits = prefix === undefined ? bytes.length * 8 : Number(prefix);
-  if (bits > bytes.length * 8 || bytes.some((byte, i) => (byte & ~mask(bits, i)) !== 0)) return undefined;
+  if (bits > bytes.length * 8) return undefined;
   // a range of mapped addresses is the IPv4 range that it maps
   return bits >= 96 && isMapped(bytes) ? { bytes: bytes.slice(12), bits: bits - 96 } : { bytes, bits };
 }

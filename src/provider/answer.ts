@@ -181,6 +181,13 @@ class Reader {
       this.#clock,
     );
     if (lifetime.kind === 'unusable') throw new UnusableError(`${lifetime.field} ${lifetime.why}`);
+    const expiry = plan.expiresIn ?? plan.expiresAt;
+    // else a changed answer would make a token that is never renewed
+    if (lifetime.kind === 'unknown' && expiry !== undefined) {
+      throw new UnusableError(
+        `it does not say when the token expires: ${expiry.field}: ${this.#reached(expiry, { kind: 'absent' })}; set lifetime in the definition if the provider leaves it out on purpose`,
+      );
+    }
     return {
       token,
       outputs: Object.fromEntries(outputs),
@@ -225,14 +232,17 @@ class Reader {
 
   #output(name: string, expression: Expression): string | undefined {
     const value = this.#value(expression);
+    // it becomes part of a header
+    const needed = this.#reading.needed.has(`output.${name}`);
     switch (typeof value) {
       case 'undefined':
-        if (this.#reading.needed.has(`output.${name}`)) this.#unreadable(expression, { kind: 'absent' });
+        if (needed) this.#unreadable(expression, { kind: 'absent' });
         return undefined;
       case 'string':
         if (value.length > MAX_VALUE_LENGTH || !value.isWellFormed()) {
           throw new UnusableError(`${expression.field} is too long, or no valid text`);
         }
+        if (needed && hasControl(value)) throw new UnusableError(`${expression.field} ${HAS_CONTROL}`);
         return value;
       case 'bigint':
       case 'number':
@@ -263,8 +273,12 @@ class Reader {
         `${expression.field} cannot be read, since the body ${this.#content.why} (${size})`,
       );
     }
-    const reached = trace(expression, this.#variables) ?? OUTCOMES.get(outcome.kind) ?? kindOf(outcome.value);
+    const reached = this.#reached(expression, outcome);
     throw new UnusableError(`${expression.field} cannot be read: ${reached} (a body of ${size})`);
+  }
+
+  #reached(expression: Expression, outcome: { kind: string; value?: unknown }): string {
+    return trace(expression, this.#variables) ?? OUTCOMES.get(outcome.kind) ?? kindOf(outcome.value);
   }
 }
 
@@ -273,9 +287,11 @@ const OUTCOMES: ReadonlyMap<string, string> = new Map([
   ['failed', 'the values are not of the kind that it works with'],
 ]);
 
+const HAS_CONTROL = 'has a newline or another control character';
+
 function secretFault(value: string): string | undefined {
   if (value.length > MAX_VALUE_LENGTH) return `is longer than ${MAX_VALUE_LENGTH} characters`;
-  if (hasControl(value)) return 'has a newline or another control character';
+  if (hasControl(value)) return HAS_CONTROL;
   if (value.trim() !== value) return 'has space around it';
   if (!value.isWellFormed()) return 'is no valid text';
   return undefined;

@@ -8,6 +8,7 @@ import { type EnvironmentPlan, type FlowPlan, register, type StepPlan } from './
 import type { Report } from './problems.ts';
 import { compileRequest } from './request.ts';
 import { compileResponse, type ResponsePlan } from './response.ts';
+import { flowsTooLarge } from './size.ts';
 import { parseTemplate, placeholders, type Scope, type Template } from './template.ts';
 import { isCertificates } from './certificates.ts';
 import type { Compiled } from './types.ts';
@@ -21,6 +22,8 @@ const LONGEST_TIMEOUT_MS = 300_000;
 export function compileProvider(name: string, spec: ProviderSpec, userAgent: string): Compiled {
   const problems: FieldProblem[] = [];
   const report: Report = (field, message) => problems.push({ field, message });
+  const tooLarge = flowsTooLarge(spec);
+  if (tooLarge !== undefined) return { ok: false, problems: [{ field: 'spec.flows', message: tooLarge }] };
 
   const parameters = compileParameters(spec.parameters, report);
   const environments = new Map<string, EnvironmentPlan>();

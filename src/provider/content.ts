@@ -10,8 +10,7 @@ export type Content =
 
 export type Format = 'json' | 'form' | 'text';
 
-const MAX_PAIRS = 1000;
-const MAX_CONTAINERS = 10_000;
+const MAX_PARTS = 10_000;
 const [QUOTE, BACKSLASH, BRACE, BRACKET, COMMA] = [0x22, 0x5c, 0x7b, 0x5b, 0x2c];
 
 export function readContent(answer: ProviderAnswer, format: Format): Content {
@@ -49,8 +48,8 @@ function decode(bytes: Uint8Array, contentType: string): string | undefined {
 }
 
 function readJson(text: string): Content {
-  if (!hasFewContainers(text))
-    return { ok: false, why: `holds more than ${MAX_CONTAINERS} lists and objects` };
+  if (!hasFewParts(text))
+    return { ok: false, why: `holds more than ${MAX_PARTS} lists, objects and members` };
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -61,15 +60,15 @@ function readJson(text: string): Content {
   return body instanceof TooLarge ? { ok: false, why: `is ${body.what}` } : { ok: true, body };
 }
 
-/** Small objects, each of its own shape, are what JSON.parse is slow at; no login's answer has many. */
-function hasFewContainers(text: string): boolean {
+/** Many small objects, each of its own shape, and one with many keys are what JSON.parse is slow at; no login's answer has them. */
+function hasFewParts(text: string): boolean {
   let count = 0;
   let quoted = false;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) quoted = !quoted;
     else if (quoted) at += code === BACKSLASH ? 1 : 0;
-    else if ((code === BRACE || code === BRACKET || code === COMMA) && ++count > MAX_CONTAINERS) return false;
+    else if ((code === BRACE || code === BRACKET || code === COMMA) && ++count > MAX_PARTS) return false;
   }
   return true;
 }

@@ -1,4 +1,4 @@
-import { type AddressBytes, type Cidr, contains, parseAddress, parseCidr } from './addresses.ts';
+import { type AddressBytes, type Cidr, contains, parseAddress, parseNetwork } from './addresses.ts';
 
 /** HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as curl and Go read them. Pure. */
 
@@ -30,8 +30,11 @@ export function proxySettings(env: Env): { settings: ProxySettings; problems: re
     if (text === undefined || text === '') return undefined;
     // the scheme may be left out, as everywhere
     const url = parseUrl(text.includes('://') ? text : `http://${text}`);
-    if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url.href;
-    problems.push(`${name} must be an http:// or https:// URL`);
+    if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+      problems.push(`${name} must be an http:// or https:// URL`);
+    } else if (!isDecodable(url)) {
+      problems.push(`${name}: write % as %25 in its user and password`);
+    } else return url.href;
     return undefined;
   };
   const [https, http] = [read('HTTPS_PROXY'), read('HTTP_PROXY')];
@@ -39,6 +42,12 @@ export function proxySettings(env: Env): { settings: ProxySettings; problems: re
     .split(/[\s,]+/)
     .filter(entry => entry !== '')
     .map(exception);
+  except.forEach((entry, index) => {
+    if (entry.kind === 'host' && entry.host.includes('/'))
+      problems.push(
+        `entry ${index + 1} of NO_PROXY must be a range such as 10.0.0.0/8, or a host without a path`,
+      );
+  });
   return { settings: { ...(https && { https }), ...(http && { http }), except }, problems };
 }
 
@@ -66,12 +75,23 @@ function excepts(entry: Exception, host: string, address: AddressBytes | undefin
 
 function exception(text: string): Exception {
   if (text === '*') return { kind: 'all' };
-  const range = parseCidr(text) ?? parseCidr(text.replace(/^\[|\]$/g, ''));
+  const range = parseNetwork(text.replace(/^\[|\]$/g, ''));
   if (range !== undefined) return { kind: 'range', range };
   const [, name = '', port] = /^(.*?)(?::([0-9]+))?$/.exec(text.toLowerCase()) ?? [];
   const only = /^\*?\./.test(name);
   const host = name.replace(/^\*?\./, '').replace(/^\[|\]$|\.$/g, '');
   return { kind: 'host', host, subdomains: only ? 'only' : 'also', ...(port !== undefined && { port }) };
+}
+
+/** Whether undici can read the user and the password; it throws where it can't. */
+function isDecodable({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username);
+    decodeURIComponent(password);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function parseUrl(text: string): URL | undefined {

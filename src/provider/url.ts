@@ -8,7 +8,7 @@ import {
   type Scope,
   type Template,
 } from './template.ts';
-import { hostPart, percentEncode, urlPart, type Value } from './values.ts';
+import { hostPart, pathPart, percentEncode, queryPart, type Value } from './values.ts';
 
 /**
  * URLs as templates. Where a value may stand is decided when the definition is accepted: a text with marks in place of the
@@ -120,7 +120,7 @@ function hostOf(
 export function fillBaseUrl(base: BaseUrl, lookup: Lookup): { origin: string; baseUrl: string } {
   const take = needed(lookup);
   const host = fill(base.host, name => hostPart(name, take(name)));
-  const path = fill(base.path, name => urlPart(name, take(name)));
+  const path = fill(base.path, name => pathPart(name, take(name)));
   const text = `${base.scheme}://${host}${base.port}`;
   const variable = placeholders(base.host).map(({ name }) => name.replace(/^param\./, 'spec.parameters.'));
   if (host.length > 253 || host.split('.').some(label => label.length > 63)) {
@@ -164,11 +164,11 @@ export function fillUrl(
     const only = lone(value);
     if (only !== undefined && lookup(only.name) === undefined) continue;
     const text = value
-      .map(part => (typeof part === 'string' ? percentEncode(part) : urlPart(part.name, take(part.name))))
+      .map(part => (typeof part === 'string' ? percentEncode(part) : queryPart(part.name, take(part.name))))
       .join('');
     pairs.push(`${percentEncode(key)}=${text}`);
   }
-  const filledPath = fill(path, name => urlPart(name, take(name)));
+  const filledPath = fill(path, name => pathPart(name, take(name)));
   const text = `${account.baseUrl}${filledPath}${pairs.length === 0 ? '' : `?${pairs.join('&')}`}`;
   const url = parsed(text);
   const segments = (part: string): number => part.split('/').length;

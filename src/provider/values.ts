@@ -70,15 +70,21 @@ function refuse(name: string, wrong: string): never {
 }
 
 /** Percent-encoded, so that a value stays the part of the URL that it was put into. */
-export function urlPart(name: string, value: Value): string {
+export function queryPart(name: string, value: Value): string {
   const text = String(value);
-  if (text === '') refuse(name, 'is empty, which a URL cannot carry');
   if (hasControl(text) || !text.isWellFormed()) refuse(name, 'has a character that a URL cannot carry');
+  return percentEncode(text);
+}
+
+/** As {@link queryPart}; in a path a value must not change the segments either. */
+export function pathPart(name: string, value: Value): string {
+  const text = String(value);
+  if (text === '') refuse(name, 'is empty, which a path cannot carry');
   // some servers take an encoded slash for a slash
   if (text.split(/[/\\]/).some(part => part === '.' || part === '..')) {
     refuse(name, 'would change the path of the URL: "." and ".." cannot be parts of it');
   }
-  return percentEncode(text);
+  return queryPart(name, value);
 }
 
 /** Latin-1 without controls: what a header can carry unchanged. */

@@ -266,9 +266,12 @@ function report(
   context: Context,
 ): void {
   const { account } = plan;
+  const { want } = observed;
   const { renewal } = observed.observation;
+  // What a person or a change asks for has no time of its own to be late for.
+  const due = want.do !== 'keep' && (want.why === 'RenewalDue' || want.why === 'TokenExpired');
   const lateness =
-    renewal?.at === undefined ? undefined : (context.serverTime.now() - renewal.at) / 1000 - seconds;
+    renewal?.at === undefined || !due ? undefined : (context.serverTime.now() - renewal.at) / 1000 - seconds;
   const result = read.ok ? 'Success' : read.failure.class;
   context.metrics.refreshed({
     provider: account.provider.name,

@@ -207,7 +207,7 @@ export function announce(
   held: Held | undefined,
   context: Context,
 ): void {
-  const { identity, credential, previous, spec, plan, key } = observed;
+  const { identity, spec, plan, key } = observed;
   const { status, ready } = concluded;
   context.metrics.setCredential(identity.namespace, identity.name, spec.providerRef.name, {
     ready: ready.status === 'True',
@@ -227,6 +227,11 @@ export function announce(
     const relieved = context.demand.remove(key);
     if (relieved !== undefined) context.demandChanged(relieved);
   }
+  recordChanges(observed, concluded, context);
+}
+
+function recordChanges(observed: Observed, { status, ready }: Concluded, context: Context): void {
+  const { identity, credential, previous } = observed;
   const regarding = {
     kind: CREDENTIAL_KIND,
     ...identity,

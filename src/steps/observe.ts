@@ -15,7 +15,7 @@ import type { Memory } from './memory.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { readSession } from './session.ts';
 
-import { readTarget, type Target, targetName } from './target.ts';
+import { formerSecrets, readTarget, type Target, targetName } from './target.ts';
 
 /** All that one look at a credential found. */
 export interface Observed {
@@ -71,9 +71,9 @@ export async function observe(
       message: `Secret ${target.name} belongs to someone else and is never touched: choose another spec.target.name, or remove it.`,
     };
   }
-  const formerName = previous?.token?.secretName;
+  const formerName = nameOfFormer(identity, target, previous, context);
   const former =
-    formerName === undefined || formerName === target.name
+    formerName === undefined
       ? undefined
       : await readTarget(identity, formerName, planned?.plan, memory, context);
   const requests = requestedRefresh(credential, spec, previous, context);
@@ -100,6 +100,19 @@ export async function observe(
     seen = look(found, sessionUsable(planned.plan, memory, seen.observation.held, context), context);
   }
   return { ...found, blocker, ...seen };
+}
+
+/** Where the token stood before, as status says; a crash may have kept from status that it had moved on. */
+function nameOfFormer(
+  identity: OwnerIdentity,
+  target: Target,
+  previous: CredentialStatus | undefined,
+  context: Context,
+): string | undefined {
+  const told = previous?.token?.secretName;
+  const there = told !== undefined && context.secrets.get(`${identity.namespace}/${told}`) !== undefined;
+  if (target.metadata === undefined && !there) return formerSecrets(identity, target.name, context)[0]?.name;
+  return told === target.name ? undefined : told;
 }
 
 /** Deleted, or made again, since it was looked at: for what is gone nothing is written. */

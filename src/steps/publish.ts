@@ -1,4 +1,5 @@
 import type { Verdict } from '../decide/decide.ts';
+import type { ObjectMeta } from '../api/meta.ts';
 import type { Held, Token } from '../held.ts';
 import type { CallOptions } from '../kube/client.ts';
 import { isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
@@ -9,6 +10,7 @@ import {
   type Desired,
   desiredSecret,
   heldOf,
+  type OwnerIdentity,
   ownerOf,
   type Precondition,
   rfc3339,
@@ -18,6 +20,7 @@ import type { Context } from './context.ts';
 import { isGone, type Observed } from './observe.ts';
 import type { Plan } from './plan.ts';
 import { readSession } from './session.ts';
+import { formerSecrets } from './target.ts';
 
 /** Writing the two Secrets. What was decided on is the precondition of each write; a stranger's is never touched. */
 
@@ -257,20 +260,29 @@ function foreignSession(): KubeError {
   return new KubeError({ what: 'apply secrets', code: 403, reason: 'SecretConflict', sent: 'no' });
 }
 
-/** Removes a target that the spec no longer names, where it is ours and not to be retained. Absent is as good. */
+/** Removes every Secret where the token stood before, unless they are to be retained. Absent is as good. */
 export async function removeFormer(observed: Observed, context: Context): Promise<void> {
-  const { former, identity, spec } = observed;
-  if (former?.metadata === undefined || former.owner !== 'ours' || spec.target.deletionPolicy === 'Retain')
-    return;
-  const { uid } = former.metadata;
+  const { former, identity, spec, target } = observed;
+  if (spec.target.deletionPolicy === 'Retain') return;
+  const found = formerSecrets(identity, target.name, context);
+  // Someone may have taken its annotations off; status knows it all the same.
+  const known = former?.owner === 'ours' ? former.metadata : undefined;
+  if (known !== undefined && !found.some(({ uid }) => uid === known.uid)) found.push(known);
+  for (const metadata of found) await removeSecret(metadata, identity, context);
+}
+
+async function removeSecret(
+  { name: secret, uid }: ObjectMeta,
+  { namespace, name }: OwnerIdentity,
+  context: Context,
+): Promise<void> {
   try {
-    await context.client.remove(secretPath(identity.namespace, former.name), { uid });
+    await context.client.remove(secretPath(namespace, secret), { uid });
   } catch (error) {
     if (isNotFound(error) || isConflict(error)) return;
     if (!(error instanceof KubeError) || isRetriable(error)) throw error;
     // It may stay: the token is where it should be, and status must say so.
-    const { namespace, name } = identity;
-    context.log.warn({ namespace, name, secret: former.name, code: error.code }, 'former Secret not removed');
+    context.log.warn({ namespace, name, secret, code: error.code }, 'former Secret not removed');
   }
 }
 

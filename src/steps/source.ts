@@ -54,10 +54,14 @@ export function sourceCurrent(namespace: string, memory: Memory, context: Contex
 function keysOf(spec: CredentialSpec, account: Account): string {
   return account.flow.inputs
     .map(input => {
-      const key = spec.source.keys[input];
-      return key === undefined ? input : `${input}=${key}`;
+      const key = keyOf(spec, input);
+      return key === input ? input : `${input}=${key}`;
     })
     .join(',');
+}
+
+function keyOf({ source: { keys } }: CredentialSpec, input: string): string {
+  return (Object.hasOwn(keys, input) ? keys[input] : undefined) ?? input;
 }
 
 function inputsOf(name: string, secret: Secret, spec: CredentialSpec, account: Account): Result<Inputs> {
@@ -73,7 +77,7 @@ function inputsOf(name: string, secret: Secret, spec: CredentialSpec, account: A
   }
   const inputs: Record<string, string> = {};
   for (const input of account.flow.inputs) {
-    const key = spec.source.keys[input] ?? input;
+    const key = keyOf(spec, input);
     const encoded = Object.hasOwn(secret.data, key) ? secret.data[key] : undefined;
     if (encoded === undefined || encoded === '') {
       return problem(

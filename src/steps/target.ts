@@ -3,6 +3,7 @@ import type { ObjectMeta } from '../api/meta.ts';
 import type { Held } from '../held.ts';
 import { isNotFound } from '../kube/kube-error.ts';
 import { decodeText, Secret, secretPath } from '../kube/secret.ts';
+import { sessionName } from '../kube/session.ts';
 import {
   dataIntact,
   hasRendering,
@@ -31,6 +32,24 @@ export interface Target {
 
 export function targetName(identity: OwnerIdentity, spec: CredentialSpec): string {
   return spec.target.name ?? identity.name;
+}
+
+/**
+ * Secrets of ours besides the target and the session: where the token stood before. Status names the last one alone,
+ * and a crash and another new name leave more.
+ */
+export function formerSecrets(identity: OwnerIdentity, target: string, context: Context): ObjectMeta[] {
+  const { namespace, name } = identity;
+  return context.secrets
+    .byIndex('credential', `${namespace}/${name}`)
+    .flatMap(key => context.secrets.get(key)?.metadata ?? [])
+    .filter(
+      metadata =>
+        metadata.namespace === namespace &&
+        metadata.name !== target &&
+        metadata.name !== sessionName(name) &&
+        ownerOf(metadata, identity) === 'ours',
+    );
 }
 
 /**

@@ -135,6 +135,37 @@ describe('an origin that asks to wait', () => {
   });
 });
 
+describe('whoever gets in line at another origin', () => {
+  const THERE = 'acme https://b.example';
+
+  test('leaves the line where it stood: the probe there is for those who are left', () => {
+    fail(['a', 'b', 'c'], UNREACHED);
+    for (const key of ['x', 'y', 'z']) health.failed(THERE, key, UNREACHED, undefined);
+    expect(health.admit(THERE, 'a')).toMatchObject({ admitted: false });
+    probe();
+    expect(health.isProbing(HERE, 'a')).toBe(false);
+    expect(['b', 'c'].filter(admitted)).toHaveLength(1);
+  });
+
+  test('passes on the probe that it was to send where it stood', () => {
+    fail(['a', 'b', 'c'], UNREACHED);
+    for (const key of ['x', 'y', 'z']) health.failed(THERE, key, UNREACHED, undefined);
+    probe();
+    const prober = woken.at(-1) ?? '';
+    health.admit(THERE, prober);
+    expect(['a', 'b', 'c'].filter(key => key !== prober && admitted(key))).toHaveLength(1);
+  });
+
+  test('and sends a probe without having waited passes it on as well, when it is not sent', () => {
+    fail(['a', 'b', 'c'], UNREACHED);
+    for (const key of ['a', 'b', 'c']) health.forget(key);
+    now += 10 * MINUTE;
+    expect([admitted('new'), admitted('b')]).toEqual([true, false]);
+    health.leave('new');
+    expect(admitted('b')).toBe(true);
+  });
+});
+
 describe('an origin that refuses all', () => {
   const failed = (key: string, login: string | undefined = `login of ${key}`): boolean =>
     health.failed(HERE, key, REFUSED, login);

@@ -210,6 +210,22 @@ describe.concurrent('the program', { timeout: 90_000 }, () => {
     expect(program.stderr).toBe('');
   });
 
+  test('ends while the first lists are under way', async context => {
+    const { cluster, start } = await place(context);
+    const asked = new Promise<void>(resolve => {
+      cluster.api.inject(({ verb }) => {
+        if (verb !== 'list' && verb !== 'watch') return false;
+        resolve();
+        return true;
+      }, 'hang');
+    });
+    const program = start();
+    await asked;
+    program.signal('SIGTERM');
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.stderr).toBe('');
+  });
+
   test('ends with 1 and says why when it may not read its own Secret', async context => {
     const { cluster, start } = await place(context);
     cluster.api.inject(({ resource, name }) => resource === 'secrets' && name !== '', {

@@ -6,15 +6,7 @@ import { z } from 'zod';
 import { VirtualClock } from '../../sandbox/virtual-clock.ts';
 import type { CallRecord, KubeClient } from '../../src/kube/client.ts';
 import { fixedEndpoint } from '../../src/kube/endpoint.ts';
-import {
-  isAlreadyExists,
-  isConflict,
-  isForbidden,
-  isGone,
-  isInvalid,
-  isNotFound,
-  KubeError,
-} from '../../src/kube/kube-error.ts';
+import { isAlreadyExists, isConflict, isGone, isNotFound, KubeError } from '../../src/kube/kube-error.ts';
 import type { ServerTime } from '../../src/kube/server-time.ts';
 import { clientOf, FakeApi, until } from './fake-api.ts';
 
@@ -123,18 +115,16 @@ describe('what is sent', () => {
 describe('a refusal', () => {
   test.each([
     [404, 'NotFound', isNotFound],
-    [403, 'Forbidden', isForbidden],
     [409, 'Conflict', isConflict],
     [409, 'AlreadyExists', isAlreadyExists],
     [410, 'Expired', isGone],
-    [422, 'Invalid', isInvalid],
   ])('%i %s is told as what it is', async (code, reason, predicate) => {
     const answer = failure(client.get(SECRET, Any));
     (await api.next()).status(code, reason, { message: 'because' });
     const error = await answer;
     expect(error).toMatchObject({ code, reason, sent: 'yes' });
     expect(error.message).toBe(`get secrets: ${code} ${reason}: because`);
-    const predicates = [isNotFound, isForbidden, isConflict, isAlreadyExists, isGone, isInvalid];
+    const predicates = [isNotFound, isConflict, isAlreadyExists, isGone];
     expect(predicates.filter(each => each(error))).toEqual([predicate]);
   });
 
@@ -143,7 +133,7 @@ describe('a refusal', () => {
     const answer = failure(client.apply(SECRET, {}, Any));
     (await api.next()).status(422, 'Invalid', { details: { causes: [cause, cause] } });
     const error = await answer;
-    expect([isConflict(error), isInvalid(error)]).toEqual([true, false]);
+    expect(isConflict(error)).toBe(true);
     expect(error.message).toBe('apply secrets: 422 Invalid at metadata.uid');
   });
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type Authority, createAuthority } from '../../sandbox/certificates.ts';
 import { VirtualClock } from '../../sandbox/virtual-clock.ts';
 import type { Endpoint } from '../../src/kube/endpoint.ts';
-import { inClusterEndpoint, isInCluster, serviceAccountNamespace } from '../../src/kube/in-cluster.ts';
+import { inClusterEndpoint, serviceAccountNamespace } from '../../src/kube/in-cluster.ts';
 import { clientOf, FakeApi, until } from './fake-api.ts';
 
 const FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -17,9 +17,11 @@ let api: FakeApi;
 let clock: VirtualClock;
 let files: Map<string, string>;
 let reads: string[];
+let hanging: boolean;
 
 const read = (path: string): Promise<string> => {
   reads.push(path.slice(FOLDER.length + 1));
+  if (hanging) return new Promise(() => {});
   const text = files.get(path);
   return text === undefined
     ? Promise.reject(Object.assign(new Error(`${path} ${CANARY}`), { code: 'ENOENT' }))
@@ -38,6 +40,7 @@ afterAll(() => api.close());
 beforeEach(() => {
   clock = new VirtualClock({ startMs: 0 });
   reads = [];
+  hanging = false;
   files = new Map();
   mount('token', `${CANARY}-1\n`);
   mount('ca.crt', authority.ca);
@@ -101,6 +104,33 @@ describe('in a cluster', () => {
     await endpoint.close();
   });
 
+  test('a token that does not come, as from a dead mount, holds nothing up: the last one serves', async () => {
+    const endpoint = await open();
+    await clock.advance(60_000);
+    hanging = true;
+    const both = Promise.all([endpoint.headers(), endpoint.headers()]);
+    const refused = expect(endpoint.refresh()).rejects.toThrow('did not come within 15s');
+    await clock.advance(15_000);
+    expect(await both).toEqual(Array(2).fill({ authorization: `Bearer ${CANARY}-1` }));
+    await clock.advance(15_000);
+    await refused;
+    hanging = false;
+    mount('token', `${CANARY}-2`);
+    await clock.advance(60_000);
+    expect(await tokenOf(endpoint)).toBe(`Bearer ${CANARY}-2`);
+    expect(clock.pending).toBe(0);
+    await endpoint.close();
+  });
+
+  test('one that does not come at the start is told', async () => {
+    hanging = true;
+    const opened = expect(open()).rejects.toThrow(
+      /^credentials for https:\/\/127\.0\.0\.1:\d+ did not come within 15s: /,
+    );
+    await clock.advance(15_000);
+    await opened;
+  });
+
   test('a new CA makes new connections; what runs on the old ones runs on', async () => {
     const endpoint = await open();
     const { client } = clientOf('', clock, { endpoint });
@@ -154,11 +184,11 @@ describe('in a cluster', () => {
   });
 
   test('outside of one, says what to use', async () => {
-    expect(isInCluster(env())).toBe(true);
-    expect(isInCluster({ KUBERNETES_SERVICE_HOST: 'x' })).toBe(false);
-    await expect(inClusterEndpoint({ env: {}, read, clock })).rejects.toThrow(
-      /KUBERNETES_SERVICE_HOST.*--kubeconfig/,
-    );
+    for (const given of [{}, { KUBERNETES_SERVICE_HOST: 'x' }]) {
+      await expect(inClusterEndpoint({ env: given, read, clock })).rejects.toThrow(
+        /KUBERNETES_SERVICE_HOST.*--kubeconfig/,
+      );
+    }
   });
 
   test('the pod’s namespace', async () => {

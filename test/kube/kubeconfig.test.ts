@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -134,6 +134,44 @@ echo '{"kind":"ExecCredential","status":{"token":"${CANARY}-'$n'"}}'
     expect((await endpoint.headers()).authorization).toBe(second.headers.authorization);
   });
 
+  test('as another user', async () => {
+    const user = { token: CANARY, as: 'other', 'as-groups': [], 'as-uid': '', 'as-user-extra': {} };
+    const call = await arrives(await write('a', { cluster: ca(), user }));
+    expect(call.headers).toMatchObject({ authorization: `Bearer ${CANARY}`, 'impersonate-user': 'other' });
+  });
+
+  test.each([false, true])('a plugin is told about itself, and the cluster if wanted: %s', async wanted => {
+    const exec = {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      command: 'sh',
+      args: [
+        '-c',
+        `printf %s "$KUBERNETES_EXEC_INFO" > "${file('info')}"; echo '{"status":{"token":"'$OWN'"}}'`,
+      ],
+      env: [{ name: 'OWN', value: CANARY }],
+      provideClusterInfo: wanted,
+    };
+    const config = { audience: 'x' };
+    const extensions = [
+      { name: 'other', extension: {} },
+      { name: 'client.authentication.k8s.io/exec', extension: config },
+    ];
+    await writeFile(file('ca.pem'), authority.ca);
+    const cluster = { 'certificate-authority': 'ca.pem', extensions };
+    const call = await arrives(await write('a', { cluster, user: { exec } }));
+    expect(call.headers.authorization).toBe(`Bearer ${CANARY}`);
+    const info = {
+      server: secure.url,
+      'certificate-authority-data': base64(authority.ca),
+      config,
+    };
+    expect(JSON.parse(await readFile(file('info'), 'utf8'))).toEqual({
+      apiVersion: exec.apiVersion,
+      kind: 'ExecCredential',
+      spec: { interactive: false, ...(wanted ? { cluster: info } : {}) },
+    });
+  });
+
   test('not at all, where the context names no user', async () => {
     const path = await write('a', { cluster: ca(), context: { user: undefined } });
     expect((await arrives(path)).headers.authorization).toBeUndefined();
@@ -238,6 +276,45 @@ describe('a mistake is told by its place, and nothing secret with it', () => {
       () => write('a', { cluster: { server: 'api:6443' } }),
       /server of context "ctx" is no http or https URL/,
     ],
+    [
+      'a password in the server',
+      () => write('a', { cluster: { server: `https://me:${CANARY}@127.0.0.1` } }),
+      /^the server of context "ctx" holds a user or password: put them into the kubeconfig's user$/,
+    ],
+    [
+      'a user in the server',
+      () => write('a', { cluster: { server: 'https://me@127.0.0.1' } }),
+      /^the server of context "ctx" holds a user or password/,
+    ],
+    [
+      'a proxy whose password has a lone percent sign',
+      () => write('a', { cluster: { 'proxy-url': `http://me:${CANARY}%@127.0.0.1:1` } }),
+      /^the proxy-url of context "ctx": write % as %25 in its user and password$/,
+    ],
+    ...(
+      [
+        ['as-groups', ['admins']],
+        ['as-uid', 'uid'],
+        ['as-user-extra', { scopes: ['all'] }],
+      ] as const
+    ).map(([key, value]): [string, () => Promise<string>, RegExp] => [
+      key,
+      () => write('a', { user: { token: 't', as: 'other', [key]: value } }),
+      new RegExp(`^kubeconfig user "u" has ${key}, which cannot be used here: .*`),
+    ]),
+    ...Object.entries<object>({
+      'an unknown auth-provider': { 'auth-provider': { name: 'nobody', config: { token: CANARY } } },
+      'a certificate without its key': { 'client-certificate-data': base64(CANARY) },
+      'a plugin that answers without any': { exec: { command: 'echo', args: ['{"status":{}}'] } },
+      'a plugin that answers without any, as another': {
+        as: 'other',
+        exec: { command: 'echo', args: ['{"status":{}}'] },
+      },
+    }).map(([what, user]): [string, () => Promise<string>, RegExp] => [
+      what,
+      () => write('a', { user }),
+      /^kubeconfig user "u" gave no credentials: /,
+    ]),
     [
       'a socks proxy',
       () => write('a', { cluster: { 'proxy-url': 'socks5://x' } }),

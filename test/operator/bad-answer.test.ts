@@ -67,6 +67,16 @@ const BAD: Bad[] = [
   ['an empty token', json({ access: '' }), `${TOKEN} cannot be read: body.access is an empty string`],
   ['a token with a newline', json({ access: 'c4n4ry\ntoken' }), `${TOKEN} has a newline`],
   ['a list', json(['c4n4ry']), `${TOKEN} cannot be read: body is a list`],
+  [
+    'no expires_in',
+    lives(undefined),
+    `does not say when the token expires: ${EXPIRES_IN}: body has no expires_in`,
+  ],
+  [
+    'expires_in of null',
+    lives(null),
+    `does not say when the token expires: ${EXPIRES_IN}: body.expires_in is null`,
+  ],
   ['expires_in of -1', lives(-1), `${EXPIRES_IN} says that the token has no time left`],
   ['expires_in of 0', lives(0), `${EXPIRES_IN} says that the token has no time left`],
   ['expires_in of 4', lives(4), `${EXPIRES_IN} says that the token lives less than 5s`],
@@ -221,7 +231,13 @@ describe('a token is taken from', () => {
       60,
     ],
     ['expires_in as a decimal string', lives('120.5'), 'c4n4ry-token', 120.5],
-    ['expires_in of null: no expiry', lives(null), 'c4n4ry-token', undefined],
+    [
+      'no expiry, where the definition tells of none',
+      json({ access: 'c4n4ry-token' }),
+      'c4n4ry-token',
+      undefined,
+      { flow: 'jwt' },
+    ],
     [
       'a provider whose clock is five hours ahead',
       world => () => {

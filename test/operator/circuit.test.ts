@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { answer, refused, type Trouble, trouble, UNREACHED } from './trouble.ts';
+import {
+  answer,
+  refused,
+  rehearses,
+  throttled,
+  type Trouble,
+  trouble,
+  UNREACHED,
+  writesStatus,
+} from './trouble.ts';
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
@@ -17,13 +26,33 @@ describe('an origin that fails for many', () => {
       for (const name of NAMES) made.apply(name);
     });
     await t.pass(HOUR);
-    expect(all(t, 'Refreshed')).toContain('False CircuitOpen');
+    expect(all(t, 'Refreshed')).toEqual(['False Unreachable']);
     expect(await t.metric(OPEN)).toBe(1);
     const probes = t.asked.filter(({ at }) => at > 600);
     // one probe in 5 minutes for all, not one for each
     expect(probes.length).toBeLessThan(HOUR / 300 + 4);
     expect(new Set(probes.map(({ username }) => username)).size).toBe(Math.min(NAMES.length, probes.length));
     expect(all(t, 'Stalled')).toEqual(['absent']);
+  });
+
+  test('is told of by who waits without a failure of its own; who failed goes on saying how, and nothing flaps', async () => {
+    const t = await trouble({}, made => {
+      for (const name of NAMES) made.apply(name);
+    });
+    await t.until(() => NAMES.every(name => t.condition(name, 'Ready')?.status === 'True'));
+    t.answer = () => UNREACHED;
+    await t.pass(4 * HOUR);
+    expect(all(t, 'Refreshed')).toEqual(['False Unreachable']);
+    t.world.api.requests.clear();
+    const probes = t.asked.length;
+    await t.pass(4 * HOUR);
+    expect(t.world.api.requests.count(({ resource }) => resource === 'events')).toBe(0);
+    // each probe is an attempt, and its outcome is written once
+    expect(t.asked.length - probes).toBeGreaterThan(40);
+    expect(t.world.api.requests.count(writesStatus)).toBeLessThanOrEqual(2 * (t.asked.length - probes));
+    t.apply('late');
+    await t.pass(2);
+    expect(t.says('late', 'Refreshed')).toBe('False CircuitOpen');
   });
 
   test('wakes all as soon as one probe gets through', async () => {
@@ -82,6 +111,54 @@ describe('an origin that fails for many', () => {
     t.answer = asked => t.judge(asked);
     await t.pass(301);
     expect(t.says('c11', 'Ready')).toBe('True TokenLive');
+  });
+
+  test('is found well again although whose turn it was could not send at all, and was deleted', async () => {
+    const three = ['a', 'b', 'c'];
+    const t = await trouble({}, made => {
+      for (const name of three) made.apply(name);
+    });
+    await t.until(() => three.every(name => t.condition(name, 'Ready')?.status === 'True'));
+    t.answer = () => UNREACHED;
+    for (const name of three) t.annotate(name, 'now');
+    await t.pass(10);
+    for (const name of three) t.patch('providercredentials', name, { spec: { suspend: true } });
+    await t.pass(400);
+    t.inject(call => rehearses(call) && call.name === 'full-token', { status: 403, reason: 'Forbidden' });
+    t.apply('full');
+    await t.pass(5);
+    expect(t.says('full', 'Ready')).toBe('False PublishBlocked');
+    t.answer = asked => t.judge(asked);
+    for (const name of three) t.patch('providercredentials', name, { spec: { suspend: false } });
+    t.remove('full');
+    await t.pass(HOUR);
+    expect(all(t, 'Refreshed', three)).toEqual(['True TokenPublished']);
+    expect(await t.metric(OPEN)).toBe(0);
+  });
+
+  test('is found well again although whose turn it was moved to another origin, which asks to wait', async () => {
+    const three = ['b', 'c', 'a'];
+    const slow = ['s1', 's2'];
+    const t = await trouble({}, made => {
+      for (const name of three) made.apply(name);
+      for (const name of slow) made.apply(name, {}, { environment: 'staging' });
+    });
+    await t.until(() => [...three, ...slow].every(name => t.condition(name, 'Ready')?.status === 'True'));
+    await t.pass(20);
+    t.answer = asked => (asked.host === 'login.acme.example' ? UNREACHED : throttled(300));
+    for (const name of slow) t.annotate(name, 'now');
+    await t.pass(1);
+    for (const name of three) {
+      t.annotate(name, 'now');
+      await t.pass(0.01);
+    }
+    await t.pass(0.1);
+    t.patch('providercredentials', 'a', { spec: { environment: 'staging' } });
+    await t.pass(100);
+    t.answer = asked => t.judge(asked);
+    await t.pass(HOUR);
+    expect(all(t, 'Refreshed', [...three, ...slow])).toEqual(['True TokenPublished']);
+    expect(await t.metric(OPEN)).toBe(0);
   });
 
   test('is probed by the one that is left, at the origin’s pace and not at its own', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Call } from '../../sandbox/apiserver/faults.ts';
-import { NO_ANSWER, type Trouble, trouble, writesSecret, writesStatus } from './trouble.ts';
+import { NO_ANSWER, refused, type Trouble, trouble, writesSecret, writesStatus } from './trouble.ts';
 
 const writesTarget = writesSecret('a-token');
 const writesSession = writesSecret('a.session');
@@ -25,6 +25,21 @@ function expectWorks(t: Trouble): void {
   expect([t.tries('a'), t.status('a').failures]).toEqual([0, undefined]);
   expect(t.token('a')).toBe(t.tokens.at(-1));
 }
+
+test('crashing at each refusal of a password that was changed at the provider, it is refused no more than 6 times in a day', async () => {
+  const t = await first('password');
+  await t.until(() => t.says('a', 'Ready') === 'True TokenLive');
+  t.answer = () => {
+    queueMicrotask(() => t.run.crash());
+    return refused();
+  };
+  await t.until(() => t.logins === 2, 3600);
+  for (let round = 0; round < 30; round += 1) {
+    await t.restart(5);
+    await t.pass(round < 15 ? 20 : 5400);
+  }
+  expect(t.logins - 1).toBeLessThanOrEqual(6);
+});
 
 describe.each(['password', 'session'])('a crash during the first login (flow %s)', flow => {
   test('before the count: nothing was sent, and one login follows at once', async () => {

@@ -101,6 +101,28 @@ describe('limits of an origin', () => {
   });
 });
 
+describe('what credentials need of an origin', () => {
+  const needed = (world: World, name: string): string | undefined =>
+    ProviderStatus.parse(world.api.get('clustertokenproviders', name)?.status).conditions.find(
+      ({ type }) => type === 'Saturated',
+    )?.status;
+
+  test.each([
+    ['are suspended', { suspend: true }],
+    ['name a provider that is not there', { providerRef: { name: 'gone' } }],
+  ])('is nothing once they %s: Saturated goes', async (_what, spec) => {
+    const it = await scene({
+      flow: 'sendfact/token',
+      before: limited('sendfact', { requestsPerMinute: 1 }),
+    });
+    await it.advance(MINUTE);
+    expect(needed(it.world, 'sendfact')).toBe('True');
+    it.edit(spec);
+    await it.advance(MINUTE);
+    expect(needed(it.world, 'sendfact')).toBe('False');
+  });
+});
+
 describe('the order of work', () => {
   test('a wave of renewals never starves a new credential', async () => {
     const it = await scene({

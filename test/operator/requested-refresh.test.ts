@@ -22,6 +22,18 @@ describe('refresh-requested-at on a credential', () => {
     expect(it.world.providers.isLive(it.token)).toBe(true);
   });
 
+  test('is no late renewal in metrics; a renewal that is due is measured', async () => {
+    const it = await scene({ flow: 'sendfact/token' });
+    const measured = async (): Promise<string | undefined> =>
+      /^tokensync_refresh_lateness_seconds_count\{.*\} (\d+)/m.exec(await it.run.scrape())?.[1];
+    it.annotate('one');
+    await it.advance(SECOND);
+    expect([it.logins, await measured()]).toEqual([2, undefined]);
+    await it.until(() => it.logins === 3, MINUTE);
+    await it.advance(SECOND);
+    expect(await measured()).toBe('1');
+  });
+
   test('is recorded before it is sent: a crash while it is under way does not send it twice', async () => {
     const it = await scene();
     it.world.providers.pgf.behaviour.latencyMs = 3000;

@@ -101,6 +101,19 @@ describe('a refresh token', () => {
     expect([t.refreshes, t.logins, t.says('a', 'Refreshed')]).toEqual([2, 2, 'True TokenPublished']);
   });
 
+  test('whose endpoint is broken gives way to a login at the rate limit too, and is not sent over and over', async () => {
+    const t = await logged({
+      expiresIn: 1200,
+      rotate: true,
+      provider: { limits: { requestsPerMinute: 60 } },
+    });
+    t.answer = asked => (asked.step === 'refresh' ? answer(500) : t.judge(asked));
+    await t.pass(3000);
+    expect(t.logins).toBeGreaterThan(2);
+    expect(t.refreshes).toBeLessThanOrEqual(2 * (t.logins - 1));
+    expect(t.says('a', 'Ready')).toBe('True TokenLive');
+  });
+
   test('gets no second try when the token would be dead before a pod saw the next', async () => {
     // renewed 20 s after its first half: less is left than a mounted Secret takes
     const t = await logged({ expiresIn: 100 });
@@ -140,6 +153,39 @@ describe('a refresh token', () => {
     t.apply('a', {}, { flow: 'session' });
     await t.pass(5);
     expect([t.says('a', 'Ready'), session(t).refreshToken]).toEqual(['False Unusable', 'refresh-1']);
+  });
+
+  test('that is rotated while the operator ends is saved, though the API server takes no writes for 8 s', async () => {
+    const t = await logged({ rotate: true });
+    let reply = (): void => {};
+    t.answer = asked =>
+      new Promise(resolve => {
+        reply = () => resolve(t.judge(asked));
+      });
+    await t.until(() => t.refreshes === 1, HOUR);
+    void t.run.stop();
+    const away = t.inject(({ resource, verb }) => resource === 'secrets' && verb === 'patch', {
+      status: 503,
+      reason: 'ServiceUnavailable',
+    });
+    reply();
+    await t.pass(8);
+    away.cancel();
+    await t.pass(15);
+    expect([t.token('a'), session(t).refreshToken]).toEqual(['token-2', 'refresh-2']);
+  });
+
+  test('that could not be saved is saved once the API server is well, though its provider object is gone', async () => {
+    const t = await logged({ rotate: true });
+    const away = t.inject(writesSession, { status: 503, reason: 'ServiceUnavailable' });
+    await t.until(() => t.refreshes === 1, HOUR);
+    await t.pass(8);
+    t.world.api.delete('clustertokenproviders', 'acme');
+    await t.pass(5);
+    expect(session(t).refreshToken).toBe('refresh-1');
+    away.cancel();
+    await t.pass(60);
+    expect(session(t).refreshToken).toBe('refresh-2');
   });
 
   test('survives a restart', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Call } from '../../sandbox/apiserver/faults.ts';
 import { secret } from '../../sandbox/fixtures.ts';
 import { MINUTE, scene, SECOND } from './scene.ts';
 
@@ -146,4 +147,69 @@ describe('edits of the target', () => {
     expect(it.ready).toBe('True TokenLive');
     expect(it.logins).toBe(1);
   });
+
+  test('another name, and the old Secret cannot be removed: status and metrics tell of the new one, and go on', async () => {
+    const it = await scene();
+    const refusal = it.world.api.inject(
+      ({ verb, resource }) => verb === 'delete' && resource === 'secrets',
+      { status: 403, reason: 'Forbidden' },
+      Number.POSITIVE_INFINITY,
+    );
+    it.edit({ target: { name: 'elsewhere' } });
+    await it.advance(SECOND);
+    expect(it.waits()).toBe(true);
+    expect(it.status.token?.secretName).toBe('elsewhere');
+    const { expiresAt } = it;
+    await it.at(expiresAt);
+    expect(it.expiresAt).toBeGreaterThan(expiresAt);
+    expect(it.secret('elsewhere')?.data.token).toBe([...it.world.providers.issued()].at(-1));
+    expect(await it.run.scrape()).toMatch(
+      new RegExp(`tokensync_credential_expiry_timestamp_seconds\\{.*\\} ${it.expiresAt / 1000}`),
+    );
+    // asked again when the token is renewed, and not in a loop
+    expect(refusal.hits).toBeLessThan(6);
+  });
+
+  test('another name with Retain, and back again while the operator is down: the later token counts', async () => {
+    const it = await scene({ spec: { target: { deletionPolicy: 'Retain' } } });
+    const first = it.token;
+    it.edit({ target: { name: 'elsewhere' } });
+    await it.advance(SECOND);
+    it.annotate('now');
+    await it.advance(MINUTE);
+    const later = it.secret('elsewhere')?.data.token;
+    expect(later).not.toBe(first);
+    it.crash();
+    it.edit({ target: { name: it.targetName, deletionPolicy: 'Delete' } });
+    await it.start();
+    await it.advance(MINUTE);
+    expect(it.token).toBe(later);
+    expect([it.ready, it.logins]).toEqual(['True TokenLive', 2]);
+  });
+
+  test.each([
+    ['the old Secret is removed', (call: Call) => call.verb === 'delete'],
+    ['status tells of it', (call: Call) => call.subresource === 'status'],
+  ])(
+    'another name twice, with a crash before %s: no login, and no Secret is left behind',
+    async (_what, cut) => {
+      const it = await scene();
+      const token = it.token;
+      it.world.api.inject(cut, 'hang', 1);
+      it.edit({ target: { name: 'between' } });
+      await it.advance(SECOND);
+      it.crash();
+      expect(it.secret('between')?.data.token).toBe(token);
+      it.edit({ target: { name: 'elsewhere' } });
+      // Its owner is another's: not ours, whatever its annotations say.
+      it.put(secret('default', 'theirs', { theirs: 'yes' }));
+      it.editSecret({ metadata: { annotations: it.secret('between')?.annotations ?? {} } }, 'theirs');
+      await it.start();
+      await it.advance(MINUTE);
+      expect(it.secret('elsewhere')?.data.token).toBe(token);
+      expect([it.secret(), it.secret('between')]).toEqual([undefined, undefined]);
+      expect(it.secret('theirs')?.data).toEqual({ theirs: 'yes' });
+      expect([it.logins, it.waits()]).toEqual([1, true]);
+    },
+  );
 });

@@ -78,6 +78,16 @@ describe('a provider that asks to wait', () => {
     ]);
   });
 
+  test('does not speak for another origin: a credential that moves there logs in at once', async () => {
+    const t = await told(HOUR);
+    await t.pass(60);
+    t.answer = asked => t.judge(asked);
+    t.patch('providercredentials', 'a', { spec: { environment: 'staging' } });
+    await t.pass(2);
+    expect(t.asked.map(({ host }) => host)).toEqual(['login.acme.example', 'staging.acme.example']);
+    expect(t.says('a', 'Ready')).toBe('True TokenLive');
+  });
+
   test('is left alone by all once two were told so; one alone holds up nobody', async () => {
     const t = await told(100, ['a']);
     await t.pass(10);

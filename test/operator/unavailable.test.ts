@@ -104,6 +104,21 @@ describe('a login whose outcome is unknown', () => {
     },
   );
 
+  test('is not new when it flaps between two values that never worked', async () => {
+    const t = await trouble({}, made => {
+      made.answer = () => answer(504);
+      made.apply('a', { password: 'x' });
+    });
+    for (let turn = 0; turn < 40; turn += 1) {
+      await t.pass(60);
+      t.login('a', { password: turn % 2 === 0 ? 'y' : 'x' });
+    }
+    await t.pass(HOUR);
+    // two of the first value before the second came, five since
+    expect(t.logins).toBeLessThanOrEqual(7);
+    expect(t.says('a', 'Stalled')).toBe('True OutcomeUnknown');
+  });
+
   test('counts on over restarts, and a corrected Secret has a new count', async () => {
     const t = await trouble({}, made => {
       made.answer = () => answer(502);

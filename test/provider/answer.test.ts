@@ -165,7 +165,13 @@ describe('an answer that cannot be read', () => {
       { 'content-type': 'application/json;charset="UTF-16"' },
       'the body is not in UTF-8',
     ],
-    ['a huge nest', '['.repeat(100_000), {}, 'holds more than 10000 lists and objects'],
+    ['a huge nest', '['.repeat(100_000), {}, 'holds more than 10000 lists, objects and members'],
+    [
+      'a huge object',
+      Object.fromEntries(Array.from({ length: 24_500 }, (_, i) => [`k${i}`, 1])),
+      {},
+      'holds more than 10000 lists, objects and members',
+    ],
     ['a list', '[]', {}, `${field}: body is a list, not an object (a body of 2 bytes)`],
     ['null', 'null', {}, `${field}: body is null, not an object`],
     ['another key', { [CANARY]: 'x' }, {}, `${field}: body has no token`],
@@ -229,6 +235,17 @@ describe('other formats', () => {
       lifetimeMs: 60_000,
     });
     expect(failure(of, answer('<html>')).message).toContain('not a form');
+  });
+  it('counts the fields of a form before it parses them', () => {
+    const of = example({ response: { format: 'form', token: 'body.access_token' } });
+    const huge = answer('a&'.repeat(128 * 1024));
+    const runs = Array.from({ length: 3 }, () => {
+      const started = performance.now();
+      expect(failure(of, huge).message).toContain('has more than 500 fields');
+      return performance.now() - started;
+    });
+    // some 300 ms when they are parsed
+    expect(Math.min(...runs)).toBeLessThan(50);
   });
   it('reads text', () => {
     const of = example({ response: { format: 'text', token: 'body.trim()' } });
@@ -296,6 +313,44 @@ describe('what else an answer holds', () => {
     });
     expect(failure(needs, answer({ token: 't', key: 'k' })).message).toContain('body has no type');
     expect(failure(needs, answer({ token: 't', type: 'T' })).message).toContain('body has no key');
+  });
+
+  it('cannot put a line into the header', () => {
+    const needs = example({
+      response: { outputs: { key: 'body.key', note: 'body.note' } },
+      usage: { header: 'X-Auth', value: '$(token):$(output.key)' },
+    });
+    for (const key of ['CANARY\r\nX-Admin: 1', 'CANARY\n', 'a\0CANARY']) {
+      expect(failure(needs, answer({ token: 't', key })).message).toContain(
+        'response.outputs.key has a newline or another control character',
+      );
+    }
+    // what no header is made of may have lines
+    const note = 'line 1\nline 2';
+    expect(grantOf(read(needs, answer({ token: 't', key: 'k', note }))).outputs).toEqual({ key: 'k', note });
+  });
+
+  it.each<[string, Record<string, string>, Record<string, unknown>, string]>([
+    ['no expires_in', { expiresIn: 'body.e' }, {}, 'response.expiresIn: body has no e'],
+    ['null', { expiresIn: 'body.e' }, { e: null }, 'response.expiresIn: body.e is null'],
+    ['no expires_at', { expiresAt: 'body.e' }, {}, 'response.expiresAt: body has no e'],
+    ['a path of another form', { expiresIn: 'int(body.e)' }, {}, 'response.expiresIn: a key that it reads'],
+  ])('must tell when the token expires where the definition says where: %s', (_, response, body, message) => {
+    const found = failure(example({ response }), answer({ token: 't', ...body }));
+    expect(found).toMatchObject({ class: 'Unusable', reason: 'Unusable' });
+    expect(found.message).toContain('does not say when the token expires: ');
+    expect(found.message).toContain(message);
+    expect(found.message).toContain(
+      'set lifetime in the definition if the provider leaves it out on purpose',
+    );
+  });
+
+  it('need not where its lifetime is assumed, the token tells, or the definition never says where', () => {
+    const life = (response: Record<string, string>, token: string) =>
+      grantOf(read(example({ response }), answer({ token }))).lifetimeMs;
+    expect(life({ expiresIn: 'body.e', lifetime: '1m' }, 't')).toBe(60_000);
+    expect(life({ expiresIn: 'body.e' }, jwt({ exp: seconds(NOW) + 60 }))).toBe(60_000);
+    expect(life({}, 't')).toBeUndefined();
   });
 
   it('takes the time of the answer for now', () => {

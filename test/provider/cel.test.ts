@@ -238,6 +238,11 @@ describe('what evaluating may cost', () => {
     'body.l.exists(x, x.n in body.m)',
     'body.l.exists(x, size(body.s) == x.n)',
     'body.l.exists(x, body.a == body.b)',
+    // a joined string is copied before it is read
+    "body.l.exists(x, ('a' + body.s + body.s + body.s).startsWith('b'))",
+    "body.l.exists(x, ('a' + body.s + body.s + body.s).substring(0, 1) == 'b')",
+    "body.l.exists(x, ('a' + body.s + body.s + body.s + body.s + body.s) < body.s)",
+    "body.l.exists(x, ('a' + body.s + body.s) < body.s)",
     Array(8).fill('body.a == body.b').join(' && '),
   ])('%s is more than that', source => {
     const problems = problemsOf(spec({ flows: [flow({ response: { success: source } })] }));

@@ -111,6 +111,22 @@ describe('a definition that cannot work', () => {
     expect(problemsOf(spec(over))).toEqual([{ field, message: like(message) }]);
   });
 
+  it.each<[string, (index: number) => string, RegExp]>([
+    ['patterns', i => `string(body.a.matches("a${i}") || body.b.matches("b${i}"))`, /more than 32 patterns/],
+    ['text', i => `body.a["${'x'.repeat(900)}${i}"]`, /more than 16384 characters of expressions/],
+  ])('is told so at once when it has too much %s to compile', (_, source, message) => {
+    const outputs = (at: number) =>
+      Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`o${i}`, source(at + i)]));
+    const flows = [
+      flow({ name: 'f', response: { outputs: outputs(0) } }),
+      flow({ name: 'g', response: { outputs: outputs(10) } }),
+    ];
+    expect(problemsOf(spec({ flows, defaultFlow: 'f' }))).toEqual([
+      { field: 'spec.flows', message: like(message) },
+    ]);
+    expect(problemsOf(spec({ flows: [flows[0]] }))).toEqual([]);
+  });
+
   it('is told of all its mistakes at once', () => {
     const fields = problemsOf(
       spec({

@@ -20,6 +20,9 @@ test.each<[string, string, boolean]>([
   ['a.test:443', 'https://a.test/', true],
   ['10.0.0.0/8', 'https://10.1.2.3/', true],
   ['10.0.0.0/8', 'https://11.1.2.3/', false],
+  ['10.1.2.3/8', 'https://10.9.9.9/', true],
+  ['10.1.2.3/8', 'https://11.1.2.3/', false],
+  ['[fd00::1/8]', 'https://[fd99::2]/', true],
   ['10.0.0.0/8', 'https://a.test/', false],
   ['10.1.2.3', 'https://10.1.2.3:8443/', true],
   ['10.1.2.3:443', 'https://10.1.2.3/', true],
@@ -50,3 +53,28 @@ test('a mistake is told without its value', () => {
     'HTTP_PROXY must be an http:// or https:// URL',
   ]);
 });
+
+test.each([
+  'http://us%er:pw@proxy.test',
+  'http://user:p%w@proxy.test:3128',
+  'us%:er@proxy.test',
+  'u%4:1@p.test',
+])('a user or password with a lone percent sign is told without its value: %s', HTTPS_PROXY => {
+  expect(proxySettings({ HTTPS_PROXY }).problems).toEqual([
+    'HTTPS_PROXY: write % as %25 in its user and password',
+  ]);
+});
+
+test('an encoded percent sign is none', () => {
+  const { settings, problems } = proxySettings({ HTTPS_PROXY: 'http://us%25er:pw@proxy.test:3128' });
+  expect([settings.https, problems]).toEqual(['http://us%25er:pw@proxy.test:3128/', []]);
+});
+
+test.each(['10.0.0.0/33', 'a.test/8', 'http://a.test', 'a.test/path', '10.0.0/8'])(
+  'NO_PROXY with %s: told by its place',
+  entry => {
+    expect(proxySettings({ NO_PROXY: `a.test, ${entry}` }).problems).toEqual([
+      'entry 2 of NO_PROXY must be a range such as 10.0.0.0/8, or a host without a path',
+    ]);
+  },
+);

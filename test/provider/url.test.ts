@@ -184,6 +184,15 @@ describe('a path', () => {
     });
   });
 
+  it.each(['.', '..', '../x', 'a\\..', './x'])('takes %j in a query, where it changes no path', username => {
+    const { url } = login(example({ request: { query: { u: '$(input.username)' } } }), {
+      ...LOGIN,
+      username,
+    });
+    expect(url.startsWith('https://api.example.com/login?u=')).toBe(true);
+    expect([...new URL(url).searchParams]).toEqual([['u', username]]);
+  });
+
   it("encodes what encodeURIComponent leaves, so that the URL's parser changes nothing", () => {
     const of = example({ request: { path: '/$(input.username)' } });
     expect(login(of, { ...LOGIN, username: "a!'()*/?#[]@:;%2F é" }).url).toBe(

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { listenToWorlds } from '../../sandbox/listener.ts';
 import { fixture, secret } from '../../sandbox/fixtures.ts';
-import { createWorld, type World } from '../../sandbox/world.ts';
+import { createWorld, listenToWorlds, type World } from '../../sandbox/world.ts';
 import { Canaries } from './canaries.ts';
 import { WorldSearch } from './world-search.ts';
 

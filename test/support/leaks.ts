@@ -1,5 +1,5 @@
 import { afterAll, afterEach, expect } from 'vitest';
-import { listenToWorlds } from '../../sandbox/listener.ts';
+import { listenToWorlds } from '../../sandbox/world.ts';
 import { WorldSearch } from './world-search.ts';
 
 /** For every test file: all that any world's operators said is searched for secret values, after each test. */

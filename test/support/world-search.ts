@@ -1,7 +1,6 @@
 import { holdsSecret } from '../../sandbox/simulation/canary.ts';
-import type { Listener } from '../../sandbox/listener.ts';
 import type { WireHandler, WireRequest, WireResponse } from '../../sandbox/wire.ts';
-import type { World } from '../../sandbox/world.ts';
+import type { Listener, World } from '../../sandbox/world.ts';
 import { Canaries } from './canaries.ts';
 
 /** What a world says beyond this is searched for marks alone, which every fixture's secret and every token has. */
