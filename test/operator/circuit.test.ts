@@ -47,7 +47,7 @@ describe('an origin that fails for many', () => {
     const probes = t.asked.length;
     await t.pass(4 * HOUR);
     expect(t.world.api.requests.count(({ resource }) => resource === 'events')).toBe(0);
-    // each probe is an attempt, and its outcome is written once
+    // each probe is counted before it is sent, and its outcome is written; the others write nothing
     expect(t.asked.length - probes).toBeGreaterThan(40);
     expect(t.world.api.requests.count(writesStatus)).toBeLessThanOrEqual(2 * (t.asked.length - probes));
     t.apply('late');
