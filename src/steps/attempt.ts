@@ -1,5 +1,5 @@
-import type { Verdict, Want } from '../decide/decide.ts';
 import { backoff } from '../decide/backoff.ts';
+import type { Verdict, Want } from '../decide/decide.ts';
 import {
   counted,
   type LoginRecord,
@@ -9,7 +9,7 @@ import {
   unanswered,
 } from '../decide/login-limit.ts';
 import { noLaterExpiry } from '../decide/renewal.ts';
-import { failuresOf, type Failures } from '../decide/status.ts';
+import { type Failures, failuresOf } from '../decide/status.ts';
 import type { Failure } from '../errors.ts';
 import { type Held, isLive, type Token } from '../held.ts';
 import type { Session } from '../kube/session.ts';
@@ -17,7 +17,7 @@ import type { Grant, ProviderRequest, Read } from '../provider/types.ts';
 import { blockedBefore, clearance, isRepair, standingRecord } from './clearance.ts';
 import type { Context } from './context.ts';
 import { newest, type Observed } from './observe.ts';
-import type { LoginPlan, Plan } from './plan.ts';
+import type { LoginPlan, Plan } from './planned.ts';
 import { ensureSession, rehearse, saveSession } from './publish.ts';
 import { sourceCurrent } from './source.ts';
 

@@ -1,13 +1,17 @@
 import type { CredentialSpec } from '../api/credential.ts';
 import type { Verdict } from '../decide/decide.ts';
-import type { Account } from '../provider/types.ts';
 import type { CredentialObject } from '../kube/objects.ts';
+import type { CompiledProvider } from '../provider/types.ts';
 import type { Context } from './context.ts';
+import type { Memory } from './memory.ts';
+import type { Choice } from './planned.ts';
 
-/** The account that a spec chooses, or why it cannot be: provider, namespace, flow, environment, parameters, templates. */
-export type Choice = { readonly account: Account } | { readonly blocker: Verdict };
-
-export function choose(credential: CredentialObject, spec: CredentialSpec, context: Context): Choice {
+export function choose(
+  credential: CredentialObject,
+  spec: CredentialSpec,
+  memory: Memory,
+  context: Context,
+): Choice {
   const namespace = credential.metadata.namespace ?? '';
   const { name } = spec.providerRef;
   if (namespace === context.settings.operatorNamespace) {
@@ -35,7 +39,16 @@ export function choose(credential: CredentialObject, spec: CredentialSpec, conte
       `spec.providerRef.name: ${name} does not allow namespace ${namespace}; see its spec.allowedNamespaces.`,
     );
   }
-  const resolved = context.engine.resolve(entry.compiled.provider, {
+  const { generation } = credential.metadata;
+  const known = memory.choice;
+  if (known?.generation === generation && known.compiled === entry.compiled) return known.choice;
+  const choice = fit(spec, entry.compiled.provider, context);
+  memory.choice = { generation, compiled: entry.compiled, choice };
+  return choice;
+}
+
+function fit(spec: CredentialSpec, provider: CompiledProvider, context: Context): Choice {
+  const resolved = context.engine.resolve(provider, {
     flow: spec.flow,
     environment: spec.environment,
     parameters: spec.parameters,

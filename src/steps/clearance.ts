@@ -1,11 +1,11 @@
-import { CONDITION, type Reason, REASONS } from '../api/reasons.ts';
+import { CONDITION, REASONS, type Reason } from '../api/reasons.ts';
 import { type Check, grantSpacing, type Verdict, type Want } from '../decide/decide.ts';
 import { forgiven, type LoginRecord, mayLogin, settled, standing } from '../decide/login-limit.ts';
 import { conditionOf, failuresOf, loginRecord } from '../decide/status.ts';
 import { type Held, isLive } from '../held.ts';
 import type { Context } from './context.ts';
 import type { Observed } from './observe.ts';
-import type { LoginPlan } from './plan.ts';
+import type { LoginPlan } from './planned.ts';
 
 /** Whether what is wanted may be sent now. Reads; changes nothing. Times in ms, by the API server's clock. */
 export type Clearance =

@@ -1,10 +1,10 @@
-import type { CredentialObject } from '../kube/objects.ts';
 import type { Demand } from '../decide/demand.ts';
 import type { Digester } from '../decide/digest.ts';
 import type { OriginHealth } from '../decide/origin-health.ts';
 import type { Refusals } from '../decide/refusals.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/events.ts';
+import type { CredentialObject } from '../kube/objects.ts';
 import type { SecretMeta } from '../kube/secret.ts';
 import type { ServerTime } from '../kube/server-time.ts';
 import type { Store } from '../kube/store.ts';

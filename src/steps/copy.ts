@@ -3,8 +3,8 @@ import { decodeText } from '../kube/secret.ts';
 import { heldOf, writtenKeys } from '../kube/target.ts';
 import type { Context } from './context.ts';
 import type { Observed } from './observe.ts';
-import type { Plan } from './plan.ts';
-import { readNow, writeTarget, type Written } from './publish.ts';
+import type { Plan } from './planned.ts';
+import { readNow, type Written, writeTarget } from './publish.ts';
 
 /**
  * Puts the data of our Secret, as they stand, under another name or other labels: so no token's value is needed,

@@ -1,7 +1,8 @@
 import type { CredentialStatus } from '../api/credential.ts';
-import type { Result, Inputs } from '../provider/types.ts';
 import type { Held, Token } from '../held.ts';
 import type { Session } from '../kube/session.ts';
+import type { Account, Compiled, Inputs, Result } from '../provider/types.ts';
+import type { Choice, Planned } from './planned.ts';
 
 /**
  * What is remembered of one credential between two looks, and may be lost at any time: everything that must outlive
@@ -10,6 +11,10 @@ import type { Session } from '../kube/session.ts';
  */
 export interface Memory {
   readonly uid: string;
+  /** What the spec of that generation chooses of that definition. */
+  choice?: { readonly generation: number; readonly compiled: Compiled; readonly choice: Choice };
+  /** What follows from that account and these inputs: a renewal changes neither. **Secret.** */
+  planned?: { readonly account: Account; readonly inputs: Result<Inputs>; readonly result: Planned };
   /** The inputs, as read from that version of the source Secret. **Secret.** */
   source?: {
     readonly name: string;

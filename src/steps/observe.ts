@@ -2,7 +2,7 @@ import type { CredentialSpec, CredentialStatus } from '../api/credential.ts';
 import { PROVIDER_KIND, REFRESH_REQUESTED_AT } from '../api/names.ts';
 import { CONDITION } from '../api/reasons.ts';
 import { decide, type Observation, type Verdict, type Want } from '../decide/decide.ts';
-import { renewal, type RenewalPolicy, renewalPolicy } from '../decide/renewal.ts';
+import { type RenewalPolicy, renewal, renewalPolicy } from '../decide/renewal.ts';
 import { conditionOf } from '../decide/status.ts';
 import { type Held, isLive } from '../held.ts';
 import type { CredentialObject } from '../kube/objects.ts';
@@ -12,7 +12,8 @@ import { newerVersion } from '../kube/version.ts';
 import { choose } from './choose.ts';
 import type { Context } from './context.ts';
 import type { Memory } from './memory.ts';
-import { makePlan, type Plan } from './plan.ts';
+import { makePlan } from './plan.ts';
+import type { Plan } from './planned.ts';
 import { readSession } from './session.ts';
 
 import { formerSecrets, readTarget, type Target, targetName } from './target.ts';
@@ -57,7 +58,7 @@ export async function observe(
   const identity = identityOf(credential);
   const key = `${identity.namespace}/${identity.name}`;
   const previous = memory.unwrittenStatus ?? credential.status;
-  const choice = choose(credential, spec, context);
+  const choice = choose(credential, spec, memory, context);
   let blocker = 'blocker' in choice ? choice.blocker : undefined;
   const planned =
     'account' in choice ? await makePlan(identity, spec, choice.account, memory, context) : undefined;

@@ -1,36 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { CredentialSpec } from '../api/credential.ts';
-import type { Verdict } from '../decide/decide.ts';
 import { canonical } from '../decide/digest.ts';
-import type { LoginRequest } from '../decide/login-limit.ts';
-import type { OwnerIdentity, Shape } from '../kube/target.ts';
-import { shapeOf } from '../kube/target.ts';
-import type { Account, Inputs, ProviderRequest } from '../provider/types.ts';
+import { type OwnerIdentity, shapeOf } from '../kube/target.ts';
+import type { Account, Inputs, ProviderRequest, Result } from '../provider/types.ts';
 import type { Context } from './context.ts';
 import type { Memory } from './memory.ts';
+import type { Plan, Planned } from './planned.ts';
 import { readSource, sourceWords } from './source.ts';
-
-/** What would be sent and written, as spec, provider and source say now. */
-export interface Plan {
-  readonly account: Account;
-  readonly shape: Shape;
-  /** Provider and origin: what limits and health are kept for. */
-  readonly lane: string;
-  readonly source: string;
-  /** Digest of what the token is for, but for the inputs. */
-  readonly accountDigest: string;
-  /** Absent where the source does not have them. */
-  readonly login?: LoginPlan;
-}
-
-export interface LoginPlan {
-  readonly inputs: Inputs;
-  readonly inputsDigest: string;
-  readonly request: ProviderRequest;
-  readonly digests: LoginRequest;
-  /** The same for every credential that would send the same. */
-  readonly sharedDigest: string;
-}
 
 /** @throws KubeError when the source cannot be read. */
 export async function makePlan(
@@ -39,7 +15,22 @@ export async function makePlan(
   account: Account,
   memory: Memory,
   context: Context,
-): Promise<{ plan: Plan; blocker: Verdict | undefined }> {
+): Promise<Planned> {
+  const inputs = await readSource(identity.namespace, spec, account, memory, context);
+  const known = memory.planned;
+  if (known?.account === account && known.inputs === inputs) return known.result;
+  const result = planFor(identity, spec, account, inputs, context);
+  memory.planned = { account, inputs, result };
+  return result;
+}
+
+function planFor(
+  identity: OwnerIdentity,
+  spec: CredentialSpec,
+  account: Account,
+  inputs: Result<Inputs>,
+  context: Context,
+): Planned {
   const base: Plan = {
     account,
     shape: shapeOf(spec.target, rendering(account)),
@@ -47,7 +38,6 @@ export async function makePlan(
     source: sourceWords(spec, account),
     accountDigest: context.digester.of(identity.uid, accountFacts(account)),
   };
-  const inputs = await readSource(identity.namespace, spec, account, memory, context);
   if (!inputs.ok) return { plan: base, blocker: { status: 'False', ...inputs.problem } };
   const filled = context.engine.fillLogin(account, inputs.value);
   if (!filled.ok) return { plan: base, blocker: { status: 'False', ...filled.problem } };

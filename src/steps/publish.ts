@@ -1,13 +1,13 @@
-import type { Verdict } from '../decide/decide.ts';
 import type { ObjectMeta } from '../api/meta.ts';
+import type { Verdict } from '../decide/decide.ts';
 import type { Held, Token } from '../held.ts';
 import type { CallOptions } from '../kube/client.ts';
 import { isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
 import { METADATA_ONLY, Secret, SecretMeta, secretPath } from '../kube/secret.ts';
 import { desiredSession, emptySession, parseSession, type Session, sessionName } from '../kube/session.ts';
 import {
-  dataHash,
   type Desired,
+  dataHash,
   desiredSecret,
   heldOf,
   type OwnerIdentity,
@@ -18,7 +18,7 @@ import {
 import { sleep } from '../loop/clock.ts';
 import type { Context } from './context.ts';
 import { isGone, type Observed } from './observe.ts';
-import type { Plan } from './plan.ts';
+import type { Plan } from './planned.ts';
 import { readSession } from './session.ts';
 import { formerSecrets } from './target.ts';
 

@@ -1,6 +1,6 @@
-import type { CredentialObject } from '../kube/objects.ts';
 import { conclude, loginRecord, sameStatus, statusPatch } from '../decide/status.ts';
 import { isConflict, isNotFound } from '../kube/kube-error.ts';
+import type { CredentialObject } from '../kube/objects.ts';
 import { CredentialAnswer, credentialPath } from '../kube/objects.ts';
 import type { Context } from './context.ts';
 

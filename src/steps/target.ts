@@ -15,7 +15,7 @@ import {
 } from '../kube/target.ts';
 import type { Context } from './context.ts';
 import type { Memory } from './memory.ts';
-import type { Plan } from './plan.ts';
+import type { Plan } from './planned.ts';
 
 /** A Secret that holds, held or shall hold the token. */
 export interface Target {

@@ -39,13 +39,6 @@ test(`a week of fifty credentials among outages, edits and restarts: every promi
   for (const kind of ['provider: ', 'api: ', 'watches: ']) expect(output).toContain(kind);
 });
 
-test('a day from a seed that nobody has tried: every promise holds', { timeout: 120_000 }, async () => {
-  const seed = `day-${Math.floor(Math.random() * 1e9)}`;
-  const { code, output } = await simulate('--days', '1', '--seed', seed);
-  expect(code, output).toBe(0);
-  expect(output).toContain(`seed ${seed}`);
-});
-
 test.each([
   [['--days', '0'], '--days: 0 is not a number above 0'],
   [['--credentials', 'many'], '--credentials: many is not a whole number above 0'],
