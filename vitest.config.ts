@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -17,6 +18,8 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     testTimeout: 20_000,
     pool: 'threads',
+    // By default one CPU is left idle: of two, that is half.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // No test patches a module or a global, so files can share workers: it halves the time.
     isolate: false,
   },
