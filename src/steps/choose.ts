@@ -42,12 +42,12 @@ export function choose(
   const { generation } = credential.metadata;
   const known = memory.choice;
   if (known?.generation === generation && known.compiled === entry.compiled) return known.choice;
-  const choice = fit(spec, entry.compiled.provider, context);
+  const choice = resolveChoice(spec, entry.compiled.provider, context);
   memory.choice = { generation, compiled: entry.compiled, choice };
   return choice;
 }
 
-function fit(spec: CredentialSpec, provider: CompiledProvider, context: Context): Choice {
+function resolveChoice(spec: CredentialSpec, provider: CompiledProvider, context: Context): Choice {
   const resolved = context.engine.resolve(provider, {
     flow: spec.flow,
     environment: spec.environment,
