@@ -200,18 +200,19 @@ export class Judge {
       this.#weather.provider(subject.provider).since + PROVIDER_PATIENCE_MS,
       Math.max(this.#weather.api.since, this.#operator.since) + API_PATIENCE_MS,
       subject.calm.since + PERSON_PATIENCE_MS,
-      subject.requestedAt + PROMPT_MS,
+      Math.max(subject.requestedAt, this.#weather.news.since) + PROMPT_MS,
     );
   }
 
   #waitsForPerson(subject: Subject): boolean {
-    const { refusals, refusalsSinceGrant, requestedAt, freshRefusals } = subject;
-    const today = refusals.filter(at => at > this.#now() - DAY);
-    if (today.length >= REFUSALS_A_DAY) return true;
-    if (refusalsSinceGrant >= REFUSALS_WITHOUT_SUCCESS && requestedAt < subject.refusedAt) return true;
+    const { refusalsSinceGrant, requestedAt, freshRefusals } = subject;
+    if (subject.refusalsSince(this.#now() - DAY - PROMPT_MS) >= REFUSALS_A_DAY) return true;
+    // A try that was asked for in a trouble may have come to nothing.
+    const { since } = this.#weather.provider(subject.provider);
+    const limited = refusalsSinceGrant >= REFUSALS_WITHOUT_SUCCESS;
+    if (limited && requestedAt < Math.max(subject.refusedAt, since)) return true;
     // Five logins without an answer are as many as inputs may have that never worked.
     const neverWorked = freshRefusals !== Number.NEGATIVE_INFINITY;
-    const { since } = this.#weather.provider(subject.provider);
     return neverWorked && subject.inputsAt < since && requestedAt < since;
   }
 }

@@ -57,8 +57,9 @@ export class Subject {
   requests = 0;
   requestedAt = Number.NEGATIVE_INFINITY;
   lastGrant: Grant | undefined;
-  /** Of the last 24 hours. */
+  /** Of the last 24 hours, where the answer surely arrived. */
   refusals: number[] = [];
+  #lastRefusals: number[] = [];
   refusedAt = Number.NEGATIVE_INFINITY;
   refusalsSinceGrant = 0;
   /** Of the present input values while they never worked; -Infinity once they did. */
@@ -147,19 +148,26 @@ export class Subject {
       case 'granted':
       case 'cached':
         this.lastGrant = { at, run, doubtful };
+        if (doubtful) break;
         this.refusalsSinceGrant = 0;
         this.freshRefusals = Number.NEGATIVE_INFINITY;
         break;
       case 'refused':
       case 'locked':
-        if (doubtful) break;
-        this.refusals = [...this.refusals.filter(then => then > at - DAY), at];
+        this.#lastRefusals = [...this.#lastRefusals.filter(then => then > at - 2 * DAY), at];
         this.refusedAt = at;
         this.refusalsSinceGrant++;
+        if (doubtful) break;
+        this.refusals = [...this.refusals.filter(then => then > at - DAY), at];
         this.freshRefusals++;
         break;
       default:
     }
+  }
+
+  /** Refusals since then, those included whose answer may have been lost: the operator may know of them. */
+  refusalsSince(then: number): number {
+    return this.#lastRefusals.filter(at => at > then).length;
   }
 
   /** When the last answer, were it lost by the operator, might first be asked for again with good reason. */

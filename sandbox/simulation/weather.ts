@@ -27,8 +27,8 @@ const API_TROUBLES = ['down', 'hang', 'flaky', 'conflicts', 'slow'] as const;
 const PROVIDER_GAP_MS = 30 * HOUR;
 const API_GAP_MS = 20 * HOUR;
 const WATCH_GAP_MS = 4 * HOUR;
-/** In how long a silent watch is found out, at most. */
-export const STALL_MS = 6 * MINUTE;
+/** In how long a silent watch is found out at most: it may have fallen silent before its first bookmark. */
+const STALL_MS = 11 * MINUTE;
 
 /** What goes wrong around the operator, at times and for lengths that the seed tells. */
 export class Weather {

@@ -31,6 +31,8 @@ const DAY_MS = 86_400_000;
 const REMEMBERED_REFUSALS = 4;
 /** Never more refused logins of a credential in 24 hours, whatever changed. */
 const REFUSALS_A_DAY = 6;
+/** A status holds the time of a refusal cut to the second: it may be nearer than it says. */
+const WINDOW_MS = DAY_MS + 1000;
 /** How often inputs that never worked may go unanswered: it may be how a wrong password looks. */
 const MAX_UNANSWERED = 5;
 /** After the quick tries of inputs that once worked. */
@@ -73,8 +75,8 @@ export function mayLogin(
   if (!oneTry && record.tries >= policy.maxRejections + (proven ? SLOW_DELAYS_MS.length : 0))
     return { may: 'stop', why: 'rejections' };
   if (!oneTry && !proven && record.unanswered >= MAX_UNANSWERED) return { may: 'stop', why: 'unanswered' };
-  const today = record.refusedAt.filter(at => at > now - DAY_MS);
-  if (today.length >= REFUSALS_A_DAY) return { may: 'wait', until: Math.min(...today) + DAY_MS };
+  const today = record.refusedAt.filter(at => at > now - WINDOW_MS);
+  if (today.length >= REFUSALS_A_DAY) return { may: 'wait', until: Math.min(...today) + WINDOW_MS };
   if (oneTry) return { may: 'send' };
   if (record.tries === 0 || record.lastTriedAt === undefined) return { may: 'send' };
   const until = record.lastTriedAt + waitAfter(record.tries, record.lastTriedAt, policy, proven, expiresAt);
@@ -112,7 +114,7 @@ export function counted(record: LoginRecord, request: LoginRequest, now: number)
     refused: [...record.refused.filter(digest => digest !== request.digest), request.digest].slice(
       -REMEMBERED_REFUSALS,
     ),
-    refusedAt: [...record.refusedAt.filter(at => at > now - DAY_MS), now].slice(-REFUSALS_A_DAY),
+    refusedAt: [...record.refusedAt.filter(at => at > now - WINDOW_MS), now].slice(-REFUSALS_A_DAY),
     tries: record.tries + 1,
     lastTriedAt: now,
   };
@@ -124,7 +126,7 @@ export function succeeded(before: LoginRecord, request: LoginRequest, now: numbe
     inputs: request.digest,
     definition: request.definition,
     refused: before.refused.filter(digest => digest !== request.digest),
-    refusedAt: before.refusedAt.filter(at => at > now - DAY_MS),
+    refusedAt: before.refusedAt.filter(at => at > now - WINDOW_MS),
     tries: 0,
     unanswered: 0,
     lastTriedAt: now,

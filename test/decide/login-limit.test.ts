@@ -14,6 +14,7 @@ import {
   unanswered,
 } from '../../src/decide/login-limit.ts';
 
+const SECOND = 1000;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
@@ -60,15 +61,31 @@ describe('mayLogin', () => {
         wait(10 * MINUTE),
       ],
       ['one of one', refusedFor([5]), { maxRejections: 1 }, stop],
-      ['six in a day', refusedFor([5, 4, 3, 2, 1, 0]), { maxRejections: 10 }, wait(DAY - 5 * MINUTE)],
+      [
+        'six in a day',
+        refusedFor([5, 4, 3, 2, 1, 0]),
+        { maxRejections: 10 },
+        wait(DAY + SECOND - 5 * MINUTE),
+      ],
       [
         'six in a day, although someone asked',
         refusedFor([5, 4, 3, 2, 1, 0]),
         { maxRejections: 10, oneTry: true },
-        wait(DAY - 5 * MINUTE),
+        wait(DAY + SECOND - 5 * MINUTE),
       ],
       ['six in a day and used up: it is Stalled, not waiting', refusedFor([5, 4, 3, 2, 1, 0]), {}, stop],
-      ['six, the first a day ago', refusedFor([1440, 400, 300, 200, 100, 60]), { maxRejections: 10 }, send],
+      [
+        'six, the first more than a day ago',
+        refusedFor([1441, 400, 300, 200, 100, 60]),
+        { maxRejections: 10 },
+        send,
+      ],
+      [
+        'six, the first a day ago by a time that was cut to the second',
+        refusedFor([1440, 400, 300, 200, 100, 60]),
+        { maxRejections: 10 },
+        wait(SECOND),
+      ],
       ['five unanswered', { ...NO_LOGIN_YET, unanswered: 5 }, {}, { may: 'stop', why: 'unanswered' }],
       ['five unanswered, but someone asked', { ...NO_LOGIN_YET, unanswered: 5 }, { oneTry: true }, send],
       ['four unanswered', { ...NO_LOGIN_YET, unanswered: 4 }, {}, send],
