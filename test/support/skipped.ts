@@ -1,0 +1,9 @@
+/** The last word of a run that could not be whole. */
+export default function setup(): () => void {
+  return () => {
+    process.stdout.write(
+      '\nThe suite on a real kube-apiserver was skipped: KUBEBUILDER_ASSETS is not set.\n' +
+        'To run it: export KUBEBUILDER_ASSETS="$(go run sigs.k8s.io/controller-runtime/tools/setup-envtest@latest use -p path)"\n',
+    );
+  };
+}
