@@ -1,0 +1,108 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Metafile, type Plugin } from 'esbuild';
+import { z } from 'zod';
+
+/** Makes of src one file that runs without node_modules, its source map, and the licences of what is inside: in `dist`, or the folder named. */
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const FOLDER = resolve(ROOT, process.argv[2] ?? 'dist');
+const Package = z.object({ version: z.string(), license: z.string().default('see below') });
+const LIBRARY = '@kubernetes/client-node';
+
+/** Only a kubeconfig needs this library, and of it only the user's part; the clients it generates for each kind are 16 MB. */
+const userPartOnly: Plugin = {
+  name: 'user-part-only',
+  setup: bundler => {
+    const seen = Symbol('resolved by this plugin');
+    bundler.onResolve({ filter: /./ }, async ({ path, pluginData, ...from }) => {
+      if (pluginData === seen) return undefined;
+      const wanted = path === LIBRARY ? `${LIBRARY}/dist/config.js` : path;
+      if (wanted === path && !from.importer.includes(`/${LIBRARY}/`)) return undefined;
+      const { importer, namespace, resolveDir, kind } = from;
+      const found = await bundler.resolve(wanted, {
+        importer,
+        namespace,
+        resolveDir,
+        kind,
+        pluginData: seen,
+      });
+      // it doesn't say itself that its modules only declare
+      return found.path.includes(`/${LIBRARY}/`) ? { ...found, sideEffects: false } : found;
+    });
+  },
+};
+
+/** Node reads the whole map at its start, and holds it: 17 MB with positions in our code, and 75 with those in libraries, whose file must do. */
+const ONE_POSITION = JSON.stringify({ version: 3, sources: [''], mappings: 'AAAA' });
+const ownPositionsOnly: Plugin = {
+  name: 'own-positions-only',
+  setup: bundler => {
+    bundler.onLoad({ filter: /node_modules.*\.[cm]?js$/ }, async ({ path }) => ({
+      contents: `${await readFile(path, 'utf8')}\n//# sourceMappingURL=data:application/json,${encodeURIComponent(ONE_POSITION)}`,
+      loader: 'default',
+    }));
+  },
+};
+
+const { metafile } = await build({
+  absWorkingDir: ROOT,
+  entryPoints: { tokensync: 'src/main.ts' },
+  outdir: FOLDER,
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  // CommonJS packages ask for Node's own modules by `require`, which a module doesn't have
+  banner: {
+    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+  },
+  minifySyntax: true,
+  minifyWhitespace: true,
+  // Node prints the line that an uncaught error was thrown in
+  lineLimit: 160,
+  // stack traces need positions alone
+  sourcemap: true,
+  sourcesContent: false,
+  legalComments: 'none',
+  metafile: true,
+  plugins: [userPartOnly, ownPositionsOnly],
+});
+const packages = sizes(metafile);
+await writeFile(join(FOLDER, 'THIRD-PARTY-LICENSES.txt'), await licences([...packages.keys()].toSorted()));
+report(metafile, packages);
+
+/** @returns bytes in the bundle by package; ours is left out. */
+function sizes({ outputs }: Metafile): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const { inputs } of Object.values(outputs))
+    for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
+      const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[0];
+      if (name !== undefined && bytesInOutput > 0) found.set(name, (found.get(name) ?? 0) + bytesInOutput);
+    }
+  return found;
+}
+
+async function licences(folders: readonly string[]): Promise<string> {
+  const texts = await Promise.all(
+    folders.map(async folder => {
+      const files = (await readdir(join(ROOT, folder))).filter(name => /^(licen[cs]e|notice)/i.test(name));
+      const all = await Promise.all(files.map(name => readFile(join(ROOT, folder, name), 'utf8')));
+      const text = await readFile(join(ROOT, folder, 'package.json'), 'utf8');
+      const { version, license } = Package.parse(JSON.parse(text));
+      const name = folder.replace(/.*node_modules\//, '');
+      return `==== ${name} ${version} (${license})\n\n${all.join('\n')}`;
+    }),
+  );
+  return `${texts.join('\n')}\n`;
+}
+
+function report({ outputs }: Metafile, packages: ReadonlyMap<string, number>): void {
+  const kB = (bytes: number): string => `${Math.round(bytes / 1000)} kB`;
+  for (const [path, { bytes }] of Object.entries(outputs)) process.stdout.write(`${path} ${kB(bytes)}\n`);
+  const largest = [...packages].toSorted(([, a], [, b]) => b - a).slice(0, 6);
+  const told = largest.map(([folder, bytes]) => `${folder.replace(/.*node_modules\//, '')} ${kB(bytes)}`);
+  process.stdout.write(`${packages.size} packages inside; the largest: ${told.join(', ')}\n`);
+}

@@ -1,0 +1,67 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
+import { serve } from '../../sandbox/serve.ts';
+
+/** What the image runs: one file, far from any node_modules. */
+
+const run = promisify(execFile);
+let folder = '';
+let bundle = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tokensync-bundle-'));
+  bundle = join(folder, 'tokensync.mjs');
+  await run(process.execPath, ['scripts/bundle.ts', folder]);
+}, 60_000);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test('is small, and says its version', async () => {
+  const { stdout } = await run(process.execPath, ['--enable-source-maps', bundle, '--version']);
+  expect(stdout).toBe(`tokensync ${manifest.version}\n`);
+  // the generated clients of @kubernetes/client-node alone would be 16 MB
+  expect((await stat(bundle)).size).toBeLessThan(4_000_000);
+  expect((await stat(`${bundle}.map`)).size).toBeLessThan(600_000);
+});
+
+test('has what a kubeconfig with an exec plugin needs', async ({ onTestFinished }) => {
+  const asked = Promise.withResolvers<string | undefined>();
+  const server = await serve(request => {
+    asked.resolve(request.headers.authorization);
+    return { status: 503 };
+  });
+  onTestFinished(() => server.close());
+  const credential = {
+    apiVersion: 'client.authentication.k8s.io/v1',
+    kind: 'ExecCredential',
+    status: { token: 'from-the-plugin' },
+  };
+  const exec = {
+    apiVersion: credential.apiVersion,
+    command: process.execPath,
+    args: ['-p', JSON.stringify(JSON.stringify(credential))],
+    interactiveMode: 'Never',
+  };
+  const config = {
+    'current-context': 'it',
+    contexts: [{ name: 'it', context: { cluster: 'it', user: 'it' } }],
+    clusters: [{ name: 'it', cluster: { server: server.url } }],
+    users: [{ name: 'it', user: { exec } }],
+  };
+  const kubeconfig = join(folder, 'kubeconfig');
+  await writeFile(kubeconfig, JSON.stringify(config));
+  const flags = ['--metrics-bind-address=0', '--health-probe-bind-address=0'];
+  const program = spawn(process.execPath, [bundle, `--kubeconfig=${kubeconfig}`, ...flags], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  onTestFinished(() => void program.kill('SIGKILL'));
+  let said = '';
+  program.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  program.once('exit', () => asked.resolve(`it ended: ${said}`));
+  expect(await asked.promise).toBe('Bearer from-the-plugin');
+});
