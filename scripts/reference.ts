@@ -1,15 +1,10 @@
 import { API_VERSION } from '../src/api/names.ts';
 import { REASONS } from '../src/api/reasons.ts';
-import { FAMILIES, type Family } from '../src/observe/families.ts';
 import { KINDS, type Kind } from './crds.ts';
+import { code, table } from './markdown.ts';
 import { type Structural, toStructural } from './structural.ts';
 
-/** docs/reference.md: every field of both kinds, every reason and every metric, from what the code itself uses. */
-
-const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
-const code = (text: string): string => `\`${text}\``;
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => '---'), ...rows].map(row => `| ${row.map(cell).join(' | ')} |`).join('\n');
+/** docs/reference.md: every field of both kinds and every reason, from what the code itself uses. */
 
 interface Field {
   readonly path: string;
@@ -106,13 +101,6 @@ const reasonRows = Object.entries(REASONS).map(([reason, text]) => {
   return [code(reason), `${meaning}.`, rest.join('; ').replace(/^./, first => first.toUpperCase())];
 });
 
-const metricRows = Object.values<Family>(FAMILIES).map(({ name, type, labels, help }) => [
-  code(name),
-  type,
-  labels.map(code).join(', '),
-  help,
-]);
-
 export const REFERENCE_PATH = 'docs/reference.md';
 
 export const reference = (): string => `<!-- Made by scripts/generate-docs.ts from src. Do not edit. -->
@@ -128,7 +116,5 @@ ${table(['Reason', 'Meaning', 'What to do'], reasonRows)}
 
 ## Metrics
 
-Beside these, \`/metrics\` shows those of the process.
-
-${table(['Metric', 'Type', 'Labels', 'Meaning'], metricRows)}
+See [metrics.md](metrics.md).
 `;

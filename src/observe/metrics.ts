@@ -1,7 +1,12 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { FailureClass } from '../errors.ts';
+import { credentialSeries } from './credential-series.ts';
+import { Credentials, type CredentialState, type Seconds, STATES, type Time } from './credentials.ts';
+import { CONTENT_TYPE, END, formatFor, toOpenMetrics } from './exposition.ts';
 import { FAMILIES, type Family } from './families.ts';
 import { Owned } from './owned.ts';
+import { summarize, type Summary } from './summary.ts';
 
 const GRANTS = ['Login', 'Refresh'] as const;
 export type GrantKind = (typeof GRANTS)[number];
@@ -26,57 +31,104 @@ export interface Attempt {
   readonly latenessSeconds?: number;
 }
 
-/** Times in milliseconds since 1970. */
-export interface CredentialState {
-  readonly expiresAt?: number | undefined;
-  readonly renewAt?: number | undefined;
-  readonly ready: boolean;
-  readonly lastSuccess?: number | undefined;
-  readonly rejections: number;
+/** `auto`: while there are no more than {@link AUTO_MOST}. */
+export type PerCredential = 'auto' | 'on' | 'off';
+export const AUTO_MOST = 5000;
+/** A number that goes up and down at the limit does not make the series come and go. */
+const AUTO_AGAIN = 4500;
+
+export interface OriginHealthNow {
+  readonly circuitOpen: boolean;
+  readonly rejectsAll: boolean;
+  readonly paused: boolean;
+}
+
+/** What a scraper gets: pieces, between which others have their turn. */
+export interface Exposition {
+  readonly contentType: string;
+  readonly pieces: AsyncIterable<string>;
 }
 
 /** What `/metrics` shows. Label sets are closed, or go with the object that they tell of. Nothing secret has a label. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #owned = new Owned();
-  readonly #perCredential: boolean;
+  readonly #time: Time;
+  readonly #mode: PerCredential;
+  readonly #credentials: Credentials;
+  readonly #providers = new Set<string>();
+  /** Whose seconds are shown. */
+  readonly #timed = new Set<string>();
+  #shown = true;
+  #leads = false;
   /** As last told, by resource. */
   readonly #restarts = new Map<string, number>();
-  readonly #providerOf = new Map<string, string>();
+
+  readonly #buildInfo = this.#gauge(FAMILIES.buildInfo);
+  readonly #leader = this.#gauge(FAMILIES.leader);
+  readonly #seconds = this.#counter(FAMILIES.credentialSeconds);
+  readonly #byState = this.#gauge(FAMILIES.credentialsState);
+  readonly #byReady = this.#gauge(FAMILIES.credentials);
+  readonly #stopped = this.#gauge(FAMILIES.credentialsStopped);
+  readonly #failing = this.#gauge(FAMILIES.credentialsFailing);
+  readonly #refused = this.#gauge(FAMILIES.credentialsRefused);
+  readonly #pastRenewal = this.#gauge(FAMILIES.credentialsPastRenewal);
+  readonly #expiring = this.#gauge(FAMILIES.credentialsExpiring);
+  readonly #expired = this.#gauge(FAMILIES.credentialsExpired);
+  readonly #soonestExpiry = this.#gauge(FAMILIES.soonestExpiry);
+  readonly #accepted = this.#gauge(FAMILIES.providerAccepted);
+  readonly #saturated = this.#gauge(FAMILIES.providerSaturated);
+  readonly #circuit = this.#gauge(FAMILIES.providerCircuitOpen);
+  readonly #rejectsAll = this.#gauge(FAMILIES.providerRejectsAll);
+  readonly #paused = this.#gauge(FAMILIES.providerPaused);
   readonly #refreshTotal = this.#counter(FAMILIES.refreshTotal);
   readonly #refreshDuration = this.#histogram(FAMILIES.refreshDuration);
   readonly #refreshLateness = this.#histogram(FAMILIES.refreshLateness);
-  readonly #expiry = this.#gauge(FAMILIES.credentialExpiry);
-  readonly #renew = this.#gauge(FAMILIES.credentialRenew);
-  readonly #ready = this.#gauge(FAMILIES.credentialReady);
-  readonly #lastSuccess = this.#gauge(FAMILIES.credentialLastSuccess);
-  readonly #rejections = this.#gauge(FAMILIES.credentialRejections);
-  readonly #circuit = this.#gauge(FAMILIES.providerCircuitOpen);
   readonly #queueDepth = this.#gauge(FAMILIES.queueDepth);
   readonly #queueWait = this.#histogram(FAMILIES.queueWait);
-  readonly #watchAge = this.#gauge(FAMILIES.watchLastEventAge);
   readonly #watchRestarts = this.#counter(FAMILIES.watchRestarts);
-  readonly #leader = this.#gauge(FAMILIES.leader);
+  readonly #watchAge = this.#gauge(FAMILIES.watchLastEventAge);
   readonly #apiRequests = this.#counter(FAMILIES.apiRequests);
 
   /** @param options.process whether the process's own metrics are shown as well; they watch the event loop and the collector. */
   constructor(options: {
-    readonly perCredential: boolean;
+    readonly perCredential: PerCredential;
+    readonly time: Time;
+    readonly version: string;
     readonly process?: boolean;
   }) {
-    this.#perCredential = options.perCredential;
-    if (options.process === true) collectDefaultMetrics({ register: this.#registry });
+    this.#mode = options.perCredential;
+    this.#time = options.time;
+    this.#credentials = new Credentials(options.time, (provider, seconds) =>
+      this.#addSeconds(provider, seconds),
+    );
+    this.#buildInfo.set({ version: options.version, node: process.version }, 1);
+    if (options.process === true) this.#collectProcess();
   }
 
-  /** A provider was accepted: its attempts stand at zero rather than being absent, so that a first failure is an increase. */
+  /** A provider is there. */
+  setProvider(provider: string, is: { readonly accepted: boolean; readonly saturated: boolean }): void {
+    this.#providers.add(provider);
+    this.#addSeconds(provider, { live: 0, dead: 0 });
+    this.#accepted.set({ provider }, is.accepted ? 1 : 0);
+    this.#saturated.set({ provider }, is.saturated ? 1 : 0);
+    this.#owned.add(provider, 'is', () => {
+      this.#accepted.remove({ provider });
+      this.#saturated.remove({ provider });
+    });
+  }
+
+  /** Its definition was accepted: its attempts stand at zero rather than being absent, so that a first failure is an increase. */
   acceptProvider(
     provider: string,
     flows: readonly { readonly name: string; readonly refreshable: boolean }[],
   ): void {
     const kept = new Set<string>();
+    this.#late(provider);
     for (const flow of flows) {
       for (const grant of flow.refreshable ? GRANTS : (['Login'] as const)) {
         kept.add(`${flow.name}/${grant}`);
+        this.#took(provider, grant);
         for (const result of RESULTS) this.#count({ provider, flow: flow.name, grant, result }, 0);
       }
     }
@@ -85,60 +137,37 @@ export class Metrics {
 
   /** One attempt has ended. */
   refreshed(attempt: Attempt): void {
-    const { provider, seconds, latenessSeconds } = attempt;
+    const { provider, grant, seconds, latenessSeconds } = attempt;
     this.#count(attempt, 1);
-    const owner = provider;
-    if (seconds !== undefined) {
-      const labels = { provider, grant: attempt.grant.toLowerCase() };
-      this.#refreshDuration.observe(labels, seconds);
-      this.#owned.add(owner, `duration/${labels.grant}`, () => this.#refreshDuration.remove(labels));
-    }
-    if (latenessSeconds !== undefined) {
-      this.#refreshLateness.observe({ provider }, Math.max(0, latenessSeconds));
-      this.#owned.add(owner, 'lateness', () => this.#refreshLateness.remove({ provider }));
-    }
+    if (seconds !== undefined) this.#took(provider, grant, seconds);
+    if (latenessSeconds !== undefined) this.#late(provider, Math.max(0, latenessSeconds));
   }
 
   setCredential(namespace: string, name: string, provider: string, state: CredentialState): void {
-    if (!this.#perCredential) return;
-    const key = `${namespace}/${name}`;
-    if (this.#providerOf.get(key) !== provider) this.removeCredential(namespace, name);
-    this.#providerOf.set(key, provider);
-    const labels = { namespace, name, provider };
-    this.#ready.set(labels, state.ready ? 1 : 0);
-    this.#rejections.set(labels, state.rejections);
-    for (const [gauge, ms] of [
-      [this.#expiry, state.expiresAt],
-      [this.#renew, state.renewAt],
-      [this.#lastSuccess, state.lastSuccess],
-    ] as const) {
-      if (ms === undefined) gauge.remove(labels);
-      else gauge.set(labels, ms / 1000);
-    }
+    this.#credentials.set(namespace, name, provider, state);
   }
 
   removeCredential(namespace: string, name: string): void {
-    const key = `${namespace}/${name}`;
-    const provider = this.#providerOf.get(key);
-    if (provider === undefined) return;
-    this.#providerOf.delete(key);
-    const labels = { namespace, name, provider };
-    for (const gauge of [this.#expiry, this.#renew, this.#ready, this.#lastSuccess, this.#rejections])
-      gauge.remove(labels);
+    this.#credentials.remove(namespace, name);
   }
 
-  circuit(provider: string, origin: string, open: boolean): void {
+  origin(provider: string, origin: string, health: OriginHealthNow): void {
     const labels = { provider, origin };
-    this.#circuit.set(labels, open ? 1 : 0);
-    this.#owned.add(provider, `circuit/${origin}`, () => this.#circuit.remove(labels));
+    this.#circuit.set(labels, health.circuitOpen ? 1 : 0);
+    this.#rejectsAll.set(labels, health.rejectsAll ? 1 : 0);
+    this.#paused.set(labels, health.paused ? 1 : 0);
+    this.#owned.add(provider, `origin/${origin}`, () => {
+      for (const gauge of [this.#circuit, this.#rejectsAll, this.#paused]) gauge.remove(labels);
+    });
   }
 
   /** No credential uses the origin any more. */
   removeOrigin(provider: string, origin: string): void {
-    this.#owned.drop(provider, part => part === `circuit/${origin}`);
+    this.#owned.drop(provider, part => part === `origin/${origin}`);
   }
 
   removeProvider(provider: string): void {
+    this.#providers.delete(provider);
     this.#owned.drop(provider);
   }
 
@@ -157,22 +186,99 @@ export class Metrics {
     this.#restarts.set(resource, health.restarts);
   }
 
+  /** Who does not lead says nothing of credentials: another replica does. */
   leader(leads: boolean): void {
+    this.#credentials.counting(leads);
+    this.#leads = leads;
     this.#leader.set(leads ? 1 : 0);
   }
 
   /** @param code of the answer; `error` when no whole one came. */
   apiRequest(verb: string, code: number | 'error'): void {
+    this.#apiRequests.inc({ verb, code: 'error' }, 0);
     this.#apiRequests.inc({ verb, code });
   }
 
-  get contentType(): string {
-    return this.#registry.contentType;
+  /** @param accept the scraper's header: OpenMetrics for who prefers it. */
+  expose(accept?: string): Exposition {
+    const format = formatFor(accept);
+    const pieces = async function* (this: Metrics) {
+      this.#collect();
+      const entries = this.#shown && this.#leads ? this.#credentials.entries() : [];
+      for (const { name } of this.#registry.getMetricsAsArray()) {
+        const text = `${await this.#registry.getSingleMetricAsString(name)}\n`;
+        yield format === 'openmetrics' ? toOpenMetrics(text) : text;
+        await nextTurn();
+      }
+      yield* credentialSeries(entries);
+      if (END[format] !== '') yield END[format];
+    };
+    return { contentType: CONTENT_TYPE[format], pieces: pieces.call(this) };
   }
 
-  /** The text that Prometheus scrapes. */
-  render(): Promise<string> {
-    return this.#registry.metrics();
+  /** What is counted over all credentials, at each scrape: no series outlives what it tells of. */
+  #collect(): void {
+    const most = this.#shown ? AUTO_MOST : AUTO_AGAIN;
+    this.#shown = this.#mode === 'auto' ? this.#credentials.size <= most : this.#mode === 'on';
+    this.#credentials.settle();
+    for (const gauge of [
+      this.#byState,
+      this.#byReady,
+      this.#stopped,
+      this.#failing,
+      this.#refused,
+      this.#pastRenewal,
+      this.#expiring,
+      this.#expired,
+      this.#soonestExpiry,
+    ])
+      gauge.reset();
+    // Zeros from a standby would say that all is well.
+    const states = this.#leads ? this.#credentials.states() : [];
+    const summaries = summarize(states, this.#leads ? this.#providers : [], this.#time.now());
+    for (const [provider, summary] of summaries) this.#show(provider, summary);
+    for (const provider of this.#timed) {
+      if (this.#providers.has(provider) || summaries.has(provider) || !this.#leads) continue;
+      for (const state of ['live', 'dead']) this.#seconds.remove({ provider, state });
+      this.#timed.delete(provider);
+    }
+  }
+
+  #show(provider: string, summary: Summary): void {
+    for (const state of STATES) this.#byState.set({ provider, state }, summary.states[state]);
+    for (const [key, count] of summary.ready) {
+      const [ready = '', reason = ''] = key.split('/');
+      this.#byReady.set({ provider, ready, reason }, count);
+    }
+    for (const [reason, count] of summary.stopped) this.#stopped.set({ provider, reason }, count);
+    for (const [reason, count] of summary.failing) this.#failing.set({ provider, reason }, count);
+    for (const failing of ['true', 'false'] as const)
+      this.#pastRenewal.set({ provider, failing }, summary.pastRenewal[failing]);
+    this.#refused.set({ provider }, summary.refused);
+    this.#expiring.set({ provider }, summary.expiring);
+    this.#expired.set({ provider }, summary.expired);
+    if (summary.soonestExpiry !== undefined)
+      this.#soonestExpiry.set({ provider }, summary.soonestExpiry / 1000);
+  }
+
+  #addSeconds(provider: string, { live, dead }: Seconds): void {
+    this.#timed.add(provider);
+    this.#seconds.inc({ provider, state: 'live' }, live);
+    this.#seconds.inc({ provider, state: 'dead' }, dead);
+  }
+
+  /** Without seconds: stands at zero. */
+  #took(provider: string, grant: GrantKind, seconds?: number): void {
+    const labels = { provider, grant: grant.toLowerCase() };
+    if (seconds !== undefined) this.#refreshDuration.observe(labels, seconds);
+    else if (!this.#owned.has(provider, `duration/${grant}`)) this.#refreshDuration.zero(labels);
+    this.#owned.add(provider, `duration/${grant}`, () => this.#refreshDuration.remove(labels));
+  }
+
+  #late(provider: string, seconds?: number): void {
+    if (seconds !== undefined) this.#refreshLateness.observe({ provider }, seconds);
+    else if (!this.#owned.has(provider, 'lateness')) this.#refreshLateness.zero({ provider });
+    this.#owned.add(provider, 'lateness', () => this.#refreshLateness.remove({ provider }));
   }
 
   #count(attempt: Pick<Attempt, 'provider' | 'flow' | 'grant' | 'result'>, by: number): void {
@@ -180,6 +286,13 @@ export class Metrics {
     const labels = { provider, flow, grant: grant.toLowerCase(), result: result.toLowerCase() };
     this.#refreshTotal.inc(labels, by);
     this.#owned.add(provider, `total/${flow}/${grant}/${result}`, () => this.#refreshTotal.remove(labels));
+  }
+
+  #collectProcess(): void {
+    collectDefaultMetrics({ register: this.#registry });
+    // Gauges that are named like counters, which promtool and OpenMetrics refuse; each has a twin without `_total`.
+    for (const name of ['handles', 'requests', 'resources'])
+      this.#registry.removeSingleMetric(`nodejs_active_${name}_total`);
   }
 
   #counter<const F extends Family>({ name, help, labels }: F): Counter<F['labels'][number]> {
@@ -206,6 +319,13 @@ export class Metrics {
       registers: [this.#registry],
     });
   }
+}
+
+/** Its pieces as one text. */
+export async function wholeText({ pieces }: Exposition): Promise<string> {
+  let text = '';
+  for await (const piece of pieces) text += piece;
+  return text;
 }
 
 /** `total/<flow>/<grant>/<result>` to `<flow>/<grant>`; flows are DNS labels. */

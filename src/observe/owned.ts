@@ -9,6 +9,10 @@ export class Owned {
     else if (!parts.has(part)) parts.set(part, remove);
   }
 
+  has(owner: string, part: string): boolean {
+    return this.#series.get(owner)?.has(part) === true;
+  }
+
   /** Removes the owner's series, or those of them that are meant. */
   drop(owner: string, meant: (part: string) => boolean = () => true): void {
     const parts = this.#series.get(owner);

@@ -1,14 +1,17 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { BindAddress } from './bind-address.ts';
+import type { Exposition } from './metrics.ts';
 
-/** @returns why it fails, or undefined when all is well. */
-export type Check = () => string | undefined;
+/** @returns why it fails, or undefined when all is well; a note is told beside `ok`. */
+export type Check = () => string | { readonly note: string } | undefined;
 
 export interface ObserveServerOptions {
   readonly metricsAddress: BindAddress | 'off';
   readonly probeAddress: BindAddress | 'off';
-  readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  readonly metrics: { expose(accept?: string): Exposition };
+  /** After which a scraper that does not read is cut off, ms. */
+  readonly scrapeTimeoutMs?: number;
   /** By name, for `/healthz`: a failure means that a restart would help. */
   readonly healthy: Readonly<Record<string, Check>>;
   /** By name, for `/readyz`. */
@@ -18,9 +21,12 @@ export interface ObserveServerOptions {
 interface Answer {
   readonly status: number;
   readonly type?: string;
-  readonly body: string;
+  readonly body: string | AsyncIterable<string>;
 }
-type Routes = Readonly<Record<string, () => Answer | Promise<Answer>>>;
+const FAILED = { status: 500, body: 'failed\n' };
+/** Prometheus itself gives up after 10 s. */
+const SCRAPE_TIMEOUT_MS = 30_000;
+type Routes = Readonly<Record<string, (request: IncomingMessage) => Answer>>;
 
 /** Serves metrics and probes; at one address where both are given the same. */
 export class ObserveServer {
@@ -37,7 +43,7 @@ export class ObserveServer {
    */
   async listen(): Promise<{ readonly metrics?: string; readonly probes?: string }> {
     const { metricsAddress, probeAddress } = this.#options;
-    const metrics = { '/metrics': () => this.#metrics() };
+    const metrics = { '/metrics': ({ headers }: IncomingMessage) => this.#metrics(headers.accept) };
     const probes = {
       '/healthz': () => report(this.#options.healthy),
       '/readyz': () => report(this.#options.ready),
@@ -74,7 +80,15 @@ export class ObserveServer {
   }
 
   async #open(flag: string, address: BindAddress, routes: Routes): Promise<string> {
-    const server = createServer((request, response) => {
+    const cutOffMs = this.#options.scrapeTimeoutMs ?? SCRAPE_TIMEOUT_MS;
+    const limits = {
+      headersTimeout: cutOffMs,
+      requestTimeout: cutOffMs,
+      connectionsCheckingInterval: Math.ceil(cutOffMs / 4),
+    };
+    const server = createServer(limits, (request, response) => {
+      const late = setTimeout(() => response.destroy(), cutOffMs);
+      response.once('close', () => clearTimeout(late));
       void respond(request, response, routes);
     });
     server.listen({ ...address });
@@ -89,23 +103,24 @@ export class ObserveServer {
     return show(typeof bound === 'object' && bound !== null ? { ...address, port: bound.port } : address);
   }
 
-  async #metrics(): Promise<Answer> {
-    const { metrics } = this.#options;
-    return { status: 200, type: metrics.contentType, body: await metrics.render() };
+  #metrics(accept: string | undefined): Answer {
+    const { contentType, pieces } = this.#options.metrics.expose(accept);
+    return { status: 200, type: contentType, body: pieces };
   }
 }
 
 /** One line a check, as Kubernetes' own components answer. */
 function report(checks: Readonly<Record<string, Check>>): Answer {
-  const results = Object.entries(checks).map(([name, check]) => ({ name, reason: failure(check) }));
-  const lines = results.map(({ name, reason }) =>
-    reason === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${reason}\n`,
-  );
-  const status = results.every(({ reason }) => reason === undefined) ? 200 : 503;
+  const results = Object.entries(checks).map(([name, check]) => ({ name, found: outcome(check) }));
+  const lines = results.map(({ name, found }) => {
+    if (typeof found === 'string') return `[-]${name} failed: ${found}\n`;
+    return found === undefined ? `[+]${name} ok\n` : `[+]${name} ok: ${found.note}\n`;
+  });
+  const status = results.some(({ found }) => typeof found === 'string') ? 503 : 200;
   return { status, body: lines.join('') || 'ok\n' };
 }
 
-function failure(check: Check): string | undefined {
+function outcome(check: Check): ReturnType<Check> {
   try {
     return check();
   } catch {
@@ -114,26 +129,54 @@ function failure(check: Check): string | undefined {
 }
 
 async function respond(request: IncomingMessage, response: ServerResponse, routes: Routes): Promise<void> {
-  const answer = await answerTo(request, routes);
-  response.writeHead(answer.status, {
-    'content-type': answer.type ?? 'text/plain; charset=utf-8',
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    ...(answer.status === 405 && { allow: 'GET, HEAD' }),
-  });
-  response.end(answer.body);
+  const answer = answerTo(request, routes);
+  const head = ({ status, type }: Omit<Answer, 'body'>) =>
+    response.writeHead(status, {
+      'content-type': type ?? 'text/plain; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...(status === 405 && { allow: 'GET, HEAD' }),
+    });
+  if (typeof answer.body === 'string') {
+    head(answer).end(answer.body);
+    return;
+  }
+  try {
+    if (request.method === 'HEAD') head(answer);
+    else await write(answer.body, response, () => head(answer));
+    response.end();
+  } catch {
+    // Halfway there is no other way to say so than to break off.
+    if (response.headersSent) response.destroy();
+    else head(FAILED).end(FAILED.body);
+  }
 }
 
-async function answerTo(request: IncomingMessage, routes: Routes): Promise<Answer> {
+/** At the reader's pace: what it has not taken is not made yet. @param begin is called once there is something to send. */
+async function write(
+  pieces: AsyncIterable<string>,
+  response: ServerResponse,
+  begin: () => void,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  for await (const piece of pieces) {
+    if (!response.headersSent) begin();
+    if (!response.write(piece)) await once(response, 'drain', { signal: gone.signal });
+    gone.signal.throwIfAborted();
+  }
+}
+
+function answerTo(request: IncomingMessage, routes: Routes): Answer {
   const [path = ''] = (request.url ?? '').split('?');
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (route === undefined) return { status: 404, body: 'not found\n' };
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return { status: 405, body: 'method not allowed\n' };
   try {
-    return await route();
+    return route(request);
   } catch {
-    return { status: 500, body: 'failed\n' };
+    return FAILED;
   }
 }
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { request } from 'undici';
 import { type BindAddress, parseBindAddress } from '../../src/observe/bind-address.ts';
@@ -15,13 +17,26 @@ function server(more: Partial<ObserveServerOptions> = {}): ObserveServer {
   const made = new ObserveServer({
     metricsAddress: LOCAL,
     probeAddress: OTHER,
-    metrics: { contentType: 'text/x', render: () => Promise.resolve('up 1\n') },
+    metrics: exposing(['up ', '1\n']),
     healthy: {},
     ready: {},
     ...more,
   });
   open.push(made);
   return made;
+}
+
+function exposing(texts: readonly string[], fails = false): ObserveServerOptions['metrics'] {
+  return {
+    expose: () => ({
+      contentType: 'text/x',
+      pieces: (async function* () {
+        await Promise.resolve();
+        yield* texts;
+        if (fails) throw new Error('canary');
+      })(),
+    }),
+  };
 }
 
 async function get(address: string | undefined, path: string, method: 'GET' | 'HEAD' | 'POST' = 'GET') {
@@ -80,10 +95,74 @@ test('a failing check is named with its reason', async () => {
   expect((await get(probes, '/healthz')).status).toBe(200);
 });
 
-test('metrics that cannot be rendered are a 500 without details', async () => {
-  const render = () => Promise.reject(new Error('canary'));
-  const { metrics } = await server({ metrics: { contentType: 'text/x', render } }).listen();
+test('metrics that cannot be rendered are a 500 without details; halfway, an answer that breaks off', async () => {
+  const { metrics } = await server({ metrics: exposing([], true) }).listen();
   expect(await get(metrics, '/metrics')).toMatchObject({ status: 500, body: 'failed\n' });
+  const { metrics: half } = await server({ metrics: exposing(['up 1\n'], true) }).listen();
+  await expect(get(half, '/metrics')).rejects.toThrow(/terminated|closed|aborted/i);
+});
+
+test('the format is for the scraper to ask for', async () => {
+  const asked: (string | undefined)[] = [];
+  const metrics = {
+    expose: (accept?: string) => {
+      asked.push(accept);
+      return exposing(['up 1\n']).expose();
+    },
+  };
+  const { metrics: at } = await server({ metrics }).listen();
+  await (await request(`http://${at}/metrics`, { headers: { accept: 'text/y' }, reset: true })).body.dump();
+  expect(asked).toEqual(['text/y']);
+});
+
+describe('a scraper that hangs is cut off', () => {
+  /** Resolves when the other side has ended the connection. */
+  const ended = async (address: string | undefined, ask: string): Promise<void> => {
+    const [host, port] = (address ?? '').split(':');
+    const socket = connect({ host, port: Number(port) });
+    await once(socket, 'connect');
+    socket.write(ask);
+    socket.pause();
+    socket.on('error', () => {});
+    // Nothing is read but the end.
+    const closed = once(socket, 'close');
+    setTimeout(() => socket.resume(), 300);
+    await closed;
+  };
+
+  test('one that reads nothing, and no more than it can take is made for it', async () => {
+    let made = 0;
+    const endless = async function* () {
+      for (;;) {
+        made += 1;
+        yield 'x'.repeat(64 * 1024);
+        await new Promise(setImmediate);
+      }
+    };
+    const metrics = { expose: () => ({ contentType: 'text/x', pieces: endless() }) };
+    const { metrics: at } = await server({ metrics, scrapeTimeoutMs: 200 }).listen();
+    await ended(at, 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n');
+    const then = made;
+    expect(then).toBeLessThan(1000);
+    await new Promise(resolve => setTimeout(resolve, 50));
+    expect(made).toBe(then);
+  });
+
+  test.each([
+    ['one that asks for nothing', ''],
+    ['one that does not end what it asks', 'GET /metrics HTTP/1.1\r\nhost:'],
+  ])('%s', async (_, ask) => {
+    const { metrics } = await server({ scrapeTimeoutMs: 200 }).listen();
+    await ended(metrics, ask);
+  });
+
+  test('and others are served meanwhile, and after', async () => {
+    const { metrics } = await server({ scrapeTimeoutMs: 200 }).listen();
+    const hanging = ended(metrics, 'GET /metrics HTTP/1.1\r\n');
+    expect((await get(metrics, '/metrics')).status).toBe(200);
+    await hanging;
+    expect((await get(metrics, '/metrics')).status).toBe(200);
+  });
 });
 
 test('an address that is taken is told with its flag, and nothing is left listening', async () => {

@@ -120,7 +120,11 @@ describe('of what an operator says, a planted leak is found', () => {
 
   test('a token in a label of /metrics', async () => {
     const leaks = await searched(world => {
-      run(world).metrics.setCredential('default', token(world), 'pgf', { ready: true, rejections: 0 });
+      run(world).metrics.setCredential('default', token(world), 'pgf', {
+        ready: true,
+        reason: 'TokenLive',
+        rejections: 0,
+      });
     });
     expect(leaks[0]).toMatch(/^\/metrics: /);
   });
