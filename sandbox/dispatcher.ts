@@ -9,6 +9,11 @@ export interface WireDispatcherOptions {
   readonly latency?: { readonly clock: Clock; ms(origin: string): number };
   /** A handler threw: a mistake in the sandbox. The client gets a 500; by default the process learns of it too. */
   readonly onBug?: (error: unknown) => void;
+  /**
+   * Asked for each chunk of a stream: whether it arrives before the answer that is given in the same moment has had
+   * its effect, which is the default; or after, as the event of a write mostly does.
+   */
+  readonly streamsFirst?: () => boolean;
 }
 
 /**
@@ -51,6 +56,7 @@ export class WireDispatcher extends Dispatcher {
       server: this.#options.route(origin),
       onBug: this.#options.onBug ?? rethrow,
       onDone: () => this.#done(exchange),
+      streamsFirst: this.#options.streamsFirst ?? (() => true),
     });
     this.#open.add(exchange);
     exchange.start(this.#options.latency?.clock, this.#options.latency?.ms(origin) ?? 0);

@@ -14,6 +14,8 @@ interface ExchangeOptions {
   readonly server: WireHandler | undefined;
   readonly onBug: (error: unknown) => void;
   readonly onDone: () => void;
+  /** See `WireDispatcherOptions`. */
+  readonly streamsFirst: () => boolean;
 }
 
 /** One request and its answer, between an undici handler and a `WireHandler`. Also the handler's controller. */
@@ -118,7 +120,7 @@ export class Exchange implements Dispatcher.DispatchController {
       );
     });
     if (response.stream !== undefined) {
-      response.stream(new Sink(chunk => this.#receive(chunk)));
+      response.stream(new Sink(chunk => this.#receive(chunk), this.#options.streamsFirst));
     } else {
       if (body !== undefined && body.length > 0 && this.#options.request.method !== 'HEAD')
         this.#receive(body);
@@ -126,7 +128,7 @@ export class Exchange implements Dispatcher.DispatchController {
     }
   }
 
-  #receive(chunk: Buffer | 'end' | 'reset'): void {
+  #receive(chunk: Chunk): void {
     if (this.#over) return;
     if (chunk === 'reset') {
       this.fail(new errors.SocketError('other side closed'));
@@ -179,25 +181,41 @@ export class Exchange implements Dispatcher.DispatchController {
   }
 }
 
+type Chunk = Buffer | 'end' | 'reset';
+
 /** Chunks arrive later than they are written, in order: a writer is never called back from within its own write. */
 class Sink implements WireSink {
-  readonly #receive: (chunk: Buffer | 'end' | 'reset') => void;
+  readonly #receive: (chunk: Chunk) => void;
+  readonly #first: () => boolean;
+  readonly #queue: Chunk[] = [];
 
-  constructor(receive: (chunk: Buffer | 'end' | 'reset') => void) {
+  constructor(receive: (chunk: Chunk) => void, first: () => boolean) {
     this.#receive = receive;
+    this.#first = first;
   }
 
   write(chunk: string | Uint8Array): void {
     const bytes = Buffer.from(chunk);
-    if (bytes.length > 0) queueMicrotask(() => this.#receive(bytes));
+    if (bytes.length > 0) this.#later(bytes);
   }
 
   end(): void {
-    queueMicrotask(() => this.#receive('end'));
+    this.#later('end');
   }
 
   reset(): void {
-    queueMicrotask(() => this.#receive('reset'));
+    this.#later('reset');
+  }
+
+  /** Each call brings one chunk, the oldest. A tick comes when all microtasks are done, and so what an answer sets off. */
+  #later(chunk: Chunk): void {
+    this.#queue.push(chunk);
+    const next = (): void => {
+      const oldest = this.#queue.shift();
+      if (oldest !== undefined) this.#receive(oldest);
+    };
+    if (this.#first()) queueMicrotask(next);
+    else process.nextTick(next);
   }
 }
 

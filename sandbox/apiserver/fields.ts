@@ -36,15 +36,34 @@ function combine(
   return build(member(a !== undefined && isMember(a), b !== undefined && isMember(b)), children, count > 0);
 }
 
+/** Whether every member of `b` is one of `a`. */
+export function includes(a: Fields, b: Fields): boolean {
+  if (b === undefined) return true;
+  if (a === undefined || (isMember(b) && !isMember(a))) return false;
+  for (const element in b) if (element !== '.' && !includes(a[element], b[element])) return false;
+  return true;
+}
+
+/** Whether the two have a member in common. */
+function meet(a: FieldSet, b: FieldSet): boolean {
+  if (isMember(a) && isMember(b)) return true;
+  for (const element in b) {
+    const [inA, inB] = [a[element], b[element]];
+    if (element !== '.' && inA !== undefined && inB !== undefined && meet(inA, inB)) return true;
+  }
+  return false;
+}
+
+/** Keeps the identity of `a` where `b` adds nothing. */
 export const union = (a: Fields, b: Fields): Fields =>
-  a === undefined ? b : b === undefined ? a : combine(a, b, (inA, inB) => inA || inB, true);
+  a === undefined ? b : includes(a, b) ? a : combine(a, b, (inA, inB) => inA || inB, true);
 export const intersection = (a: Fields, b: Fields): Fields =>
   a === undefined || b === undefined ? undefined : combine(a, b, (inA, inB) => inA && inB, false);
 
 /** Keeps the identity of `a` where the two have nothing in common. */
 export function difference(a: Fields, b: Fields): Fields {
-  if (a === undefined || b === undefined) return a;
-  return intersection(a, b) === undefined ? a : combine(a, b, (inA, inB) => inA && !inB, false);
+  if (a === undefined || b === undefined || !meet(a, b)) return a;
+  return combine(a, b, (inA, inB) => inA && !inB, false);
 }
 
 export const isGranularMap = (value: Json | undefined, schema: Schema | undefined): value is JsonObject =>
@@ -61,6 +80,17 @@ export function itemsOf(value: Json | undefined, schema: Schema | undefined): Ma
 
 const LEAF: FieldSet = {};
 
+/** A member of a map. The few keys come again with every write, and a text that was made before is found sooner. */
+const elements = new Map<string, string>();
+function elementOf(key: string): string {
+  const known = elements.get(key);
+  if (known !== undefined) return known;
+  if (elements.size > 10_000) elements.clear();
+  const element = `f:${key}`;
+  elements.set(key, element);
+  return element;
+}
+
 /**
  * The fields that a value has: with `containers`, maps and lists themselves as well (what an update owns);
  * without, what an applier means, the leaves.
@@ -74,7 +104,7 @@ export function fieldsOf(value: Json | undefined, schema: Schema | undefined, co
     for (const key of Object.keys(value)) {
       const child = fieldsOf(value[key], childSchema(schema, key), containers);
       if (child === undefined) continue;
-      children[`f:${key}`] = child;
+      children[elementOf(key)] = child;
       count += 1;
     }
     return build(containers || count === 0, children, count > 0);
@@ -110,10 +140,11 @@ export function compare(a: Json | undefined, b: Json | undefined, schema: Schema
 function compareMaps(a: JsonObject, b: JsonObject, schema: Schema | undefined): Difference {
   const changes = new Changes();
   for (const key of Object.keys(b)) {
-    if (a[key] !== b[key]) changes.add(`f:${key}`, compare(a[key], b[key], childSchema(schema, key)));
+    if (a[key] !== b[key]) changes.add(elementOf(key), compare(a[key], b[key], childSchema(schema, key)));
   }
   for (const key of Object.keys(a)) {
-    if (b[key] === undefined) changes.add(`f:${key}`, compare(a[key], undefined, childSchema(schema, key)));
+    if (b[key] === undefined)
+      changes.add(elementOf(key), compare(a[key], undefined, childSchema(schema, key)));
   }
   return changes.result();
 }

@@ -59,6 +59,7 @@ export function equal(a: Json | undefined, b: Json | undefined): boolean {
     return Array.isArray(b) && a.length === b.length && a.every((item, index) => equal(item, b[index]));
   }
   if (!isObject(a) || !isObject(b)) return false;
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every(key => key in b && equal(a[key], b[key]));
+  for (const key in a) if (!(Object.hasOwn(b, key) && equal(a[key], b[key]))) return false;
+  for (const key in b) if (!Object.hasOwn(a, key)) return false;
+  return true;
 }

@@ -5,6 +5,7 @@ import {
   difference,
   type Fields,
   fieldsOf,
+  includes,
   intersection,
   merge,
   pathsOf,
@@ -18,7 +19,6 @@ import {
   type JsonObject,
   type KubeObject,
   type ManagedEntry,
-  type Meta,
   objectOr,
 } from './json.ts';
 import type { Kind } from './kind.ts';
@@ -37,12 +37,16 @@ const OWNED_META = ['labels', 'annotations', 'finalizers', 'ownerReferences', 'g
 /** The part of an object that the writer may own. Status and the rest are each written through their own path. */
 function view(object: JsonObject, kind: Kind, subresource: string): JsonObject {
   if (subresource === 'status') return object.status === undefined ? {} : { status: object.status };
-  const { apiVersion: _, kind: __, metadata, ...rest } = object;
-  if (kind.statusSubresource) delete rest.status;
+  const viewed: JsonObject = {};
+  for (const key of Object.keys(object)) {
+    if (key === 'apiVersion' || key === 'kind' || (key === 'status' && kind.statusSubresource)) continue;
+    viewed[key] = object[key];
+  }
   const owned: JsonObject = {};
-  const all = objectOr(metadata);
+  const all = objectOr(object.metadata);
   for (const key of OWNED_META) if (all[key] !== undefined) owned[key] = all[key];
-  return { ...rest, metadata: owned };
+  viewed.metadata = owned;
+  return viewed;
 }
 
 const sameWriter = (entry: ManagedEntry, operation: string, { manager, subresource }: Writer): boolean =>
@@ -116,7 +120,7 @@ export function applyObject(
   const fields = wantedFields(wanted, kind);
   const before = view(live, kind, subresource);
   const merged = merge(before, wanted, kind.schema);
-  const same = own !== undefined && fields !== undefined && sameFields(own.fieldsV1, fields);
+  const same = own !== undefined && includes(own.fieldsV1, fields) && includes(fields, own.fieldsV1);
   const after = same ? objectOr(merged) : dropFormer(merged, own, others, fields, kind);
   // With no one else around there is no one to lose a field to: the hot path.
   const { changed, removed } = others.length === 0 ? NOTHING : compare(before, after, kind.schema);
@@ -168,17 +172,6 @@ function wantedFields(wanted: JsonObject, kind: Kind): Fields {
   return Object.keys(view).length === 0 ? undefined : fieldsOf(view, kind.schema, false);
 }
 
-function sameFields(a: FieldSet, b: FieldSet): boolean {
-  const keys = Object.keys(a);
-  return (
-    keys.length === Object.keys(b).length &&
-    keys.every(key => {
-      const [inA, inB] = [a[key], b[key]];
-      return inA !== undefined && inB !== undefined && sameFields(inA, inB);
-    })
-  );
-}
-
 function reassemble(
   kind: Kind,
   live: KubeObject,
@@ -186,15 +179,21 @@ function reassemble(
   subresource: string,
   managedFields: ManagedEntry[],
 ): KubeObject {
-  const metadata: Meta = { ...live.metadata, managedFields };
-  if (subresource === 'status') return { ...live, ...after, metadata };
-  for (const key of OWNED_META) delete metadata[key];
+  if (subresource === 'status') return { ...live, ...after, metadata: { ...live.metadata, managedFields } };
+  const {
+    labels: _,
+    annotations: __,
+    finalizers: ___,
+    ownerReferences: ____,
+    generateName: _____,
+    ...fixed
+  } = live.metadata;
   const { apiVersion } = kind;
   const result: KubeObject = {
     ...after,
     apiVersion,
     kind: kind.kind,
-    metadata: { ...metadata, ...objectOr(after.metadata), managedFields },
+    metadata: { ...fixed, ...objectOr(after.metadata), managedFields },
   };
   if (kind.statusSubresource && live.status !== undefined) result.status = live.status;
   return result;

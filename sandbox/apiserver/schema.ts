@@ -133,7 +133,8 @@ function normaliseMap(
       if (keepsUnknown(schema)) result[key] = entry;
       else unknown.push(join(path, key));
     } else if (entry !== null || child.nullable === true || keepsUnknown(child)) {
-      result[key] = normalise(entry, before[key], child, unknown, join(path, key));
+      const same = entry === before[key] || typeof entry !== 'object';
+      result[key] = same ? entry : normalise(entry, before[key], child, unknown, join(path, key));
     }
   }
   for (const key in schema.properties) {
@@ -152,6 +153,7 @@ const keepsUnknown = (schema: Schema): boolean =>
   (schema.type === undefined && schema.properties === undefined);
 
 function sameMembers(a: JsonObject, b: JsonObject): boolean {
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every(key => a[key] === b[key]);
+  for (const key in a) if (!Object.hasOwn(b, key) || a[key] !== b[key]) return false;
+  for (const key in b) if (!Object.hasOwn(a, key)) return false;
+  return true;
 }

@@ -22,6 +22,12 @@ export class Version {
     }
     return text;
   }
+
+  /** It was replaced: history keeps the object, and hardly anyone asks for its text again. */
+  forgetTexts(): void {
+    this.texts.clear();
+    this.meta = undefined;
+  }
 }
 
 export interface Change {
@@ -95,6 +101,7 @@ export class Store {
   /** A listener may write: what follows from that is delivered after, so that all see one order. */
   private publish(change: Change): void {
     this.history.push(change);
+    change.previous?.forgetTexts();
     if (this.history.length > 2 * this.historyLimit) this.forget(this.history.length - this.historyLimit);
     this.undelivered.push(change);
     if (this.delivering) return;

@@ -158,8 +158,10 @@ export class Watch {
   }
 
   private arm(): void {
-    const left = this.endsAt - this.clock.monotonic();
-    this.timer = this.clock.after(Math.max(0, Math.min(left, BOOKMARK_MS)), () => {
+    const now = this.clock.monotonic();
+    // All watches in the same moment: on a virtual clock that is one instant to settle.
+    const bookmark = BOOKMARK_MS - (now % BOOKMARK_MS);
+    this.timer = this.clock.after(Math.max(0, Math.min(this.endsAt - now, bookmark)), () => {
       if (this.request.bookmarks) this.bookmark();
       if (this.clock.monotonic() >= this.endsAt) this.end();
       else this.arm();

@@ -36,7 +36,7 @@ export class Tokens {
       sub: account,
       iat: Math.floor(this.#now() / 1000),
       exp: Math.floor(expiresAt / 1000),
-      jti: this.#unique(),
+      jti: `${this.#name}-${this.count++}`,
     };
     const signed = `${segment({ alg: 'HS256', typ: 'JWT' })}.${segment(payload)}`;
     return this.#remember(`${signed}.${this.#mac(signed)}`, account, Math.floor(expiresAt / 1000) * 1000);

@@ -41,6 +41,8 @@ export interface Report extends Progress {
 }
 
 const REFRESH_MS = DAY;
+/** The share of events that overtake the answer to what made them; most come after it, as on a real server. */
+const EVENTS_FIRST = 0.1;
 const WEEK = 7 * DAY;
 /** After these many broken promises the rest tells nothing new. */
 const ENOUGH = 200;
@@ -73,8 +75,10 @@ class Simulation {
     const { seed, credentials = 50 } = options;
     this.#options = options;
     const skew = seeded(`${seed}/skew`);
+    const events = seeded(`${seed}/events`);
     const world = createWorld({
       seed,
+      eventsFirst: () => events.next() < EVENTS_FIRST,
       operatorSkewMs: Math.round((skew.next() - 0.5) * HOUR),
       providers: { admintotal: { accessMs: HOUR, refreshMs: REFRESH_MS, rotate: true } },
     });

@@ -17,9 +17,7 @@ export class Digester {
   /** @param value anything JSON can hold; the order of an object's keys does not matter. */
   of(uid: string, value: unknown): string {
     const mac = createHmac('sha256', this.#key)
-      .update(uid)
-      .update('\0')
-      .update(canonical(value))
+      .update(`${uid}\0${canonical(value)}`)
       .digest('base64url');
     return this.#prefix + mac.slice(0, 32);
   }

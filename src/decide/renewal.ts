@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { parseDuration } from '../api/duration.ts';
 import type { Held } from '../held.ts';
 
@@ -78,7 +78,7 @@ function jittered(wait: number, held: Held, uid: string): number {
 
 /** A number in [0, 1) that depends on the text alone. */
 export function derivedChance(text: string): number {
-  return createHash('sha256').update(text).digest().readUInt32BE(0) / 2 ** 32;
+  return hash('sha256', text, 'buffer').readUInt32BE(0) / 2 ** 32;
 }
 
 /** A dead token is replaced as soon as the provider, too, must take it for dead. */

@@ -1,4 +1,4 @@
-import { errors, request } from 'undici';
+import { type Dispatcher, errors, request } from 'undici';
 import { describe, expect, test } from 'vitest';
 import { WireDispatcher } from '../../sandbox/dispatcher.ts';
 import { firstOf, routes } from '../../sandbox/routes.ts';
@@ -9,6 +9,33 @@ const ORIGIN = 'https://api.example.com';
 const answering = (handler: WireHandler): WireDispatcher =>
   new WireDispatcher({ route: routes({ [ORIGIN]: handler }) });
 const fault = (kind: NonNullable<WireResponse['fault']>) => answering(() => ({ status: 0, fault: kind }));
+
+/** Hears an answer as it comes; undici's own streams would bring it later. */
+class Listening implements Dispatcher.DispatchHandler {
+  readonly ended: Promise<void>;
+  #end: () => void = () => {};
+  readonly #hear: (text: string) => void;
+
+  constructor(hear: (text: string) => void) {
+    this.#hear = hear;
+    this.ended = new Promise(resolve => {
+      this.#end = resolve;
+    });
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#hear(chunk.toString());
+  }
+
+  onResponseEnd(): void {
+    this.#end();
+  }
+}
+
+/** What an answer sets off takes some microtasks. */
+async function hops(count: number): Promise<void> {
+  for (let hop = 0; hop < count; hop += 1) await Promise.resolve();
+}
 
 describe('WireDispatcher', () => {
   test('carries a request and its answer', async () => {
@@ -151,6 +178,44 @@ describe('WireDispatcher', () => {
     await new Promise(setImmediate);
     expect(received).toBe(1);
     body.on('error', () => undefined).destroy();
+  });
+
+  test.each([
+    ['before the effect of an answer of the same moment', [true, true, true], ['1', '2', '3', 'effect']],
+    ['after it', [false, false, false], ['effect', '1', '2', '3']],
+    ['in order, whichever comes first', [false, true, false], ['1', 'effect', '2', '3']],
+  ])('chunks of a stream arrive %s', async (_when, first, expected) => {
+    let sink: WireSink | undefined;
+    let chunks = 0;
+    const dispatcher = new WireDispatcher({
+      route: routes({
+        [ORIGIN]: ({ method }) => {
+          if (method === 'GET') {
+            return {
+              status: 200,
+              stream: opened => {
+                sink = opened;
+              },
+            };
+          }
+          for (const text of ['1', '2', '3']) sink?.write(text);
+          sink?.end();
+          return { status: 204 };
+        },
+      }),
+      streamsFirst: () => first[chunks++] ?? first.at(-1) === true,
+    });
+    const seen: string[] = [];
+    const watch = new Listening(text => seen.push(text));
+    dispatcher.dispatch({ origin: ORIGIN, path: '/', method: 'GET' }, watch);
+    await new Promise(setImmediate);
+    const write = new Listening(() => {});
+    dispatcher.dispatch({ origin: ORIGIN, path: '/', method: 'POST' }, write);
+    await write.ended;
+    await hops(5);
+    seen.push('effect');
+    await watch.ended;
+    expect(seen).toEqual(expected);
   });
 
   test('a stream that is left by its reader tells its writer', async () => {
