@@ -78,7 +78,7 @@ function walk(
   if (rules === undefined || value === old) return;
   for (const rule of rules) {
     const broken = evaluate(rule, schema, value, old);
-    if (broken !== undefined) causes.push(toCause(rule.source, broken, path));
+    if (broken !== undefined) causes.push(toCause(rule.source, value, broken, path));
   }
   if (Array.isArray(value)) walkItems(compiled, schema, value, old, path, causes);
   else if (isObject(value)) walkMembers(compiled, schema, value, old, path, causes);
@@ -153,9 +153,15 @@ const PREFIX: Readonly<Record<string, string>> = {
   FieldValueDuplicate: 'Duplicate value',
 };
 
-function toCause(source: Rule, message: string, path: string): Cause {
+function toCause(source: Rule, value: Json, message: string, path: string): Cause {
   const reason = source.reason ?? 'FieldValueInvalid';
-  return { reason, message: `${PREFIX[reason]}: ${message}`, field: `${path}${source.fieldPath ?? ''}` };
+  const shown = typeof value === 'object' ? '' : `${JSON.stringify(value)}: `;
+  const field = `${path}${source.fieldPath ?? ''}`.replace(/^\./, '');
+  return {
+    reason,
+    message: `${PREFIX[reason]}: ${shown}${message}`,
+    field: field === '' ? '<nil>' : field,
+  };
 }
 
 /** What was converted once: trees are never changed in place, and each stands at one place of its schema. */

@@ -38,7 +38,7 @@ export function compileValidator(schema: Schema): Validator {
     check ??= ajv.compile(toJsonSchema(schema));
     const errors = check(value) ? [] : firstOfText(check.errors ?? []);
     const causes = errors.map(error => toCause(error, value, path));
-    if (!blocksRules(causes)) findDuplicates(unique, value, schema, path, causes);
+    findDuplicates(unique, value, schema, path, causes);
     return causes;
   };
 }
@@ -88,27 +88,41 @@ function fieldOf(pointer: string, value: Json, path: string): string {
   return field;
 }
 
-const typeName = (value: unknown): string =>
-  value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
+const typeName = (value: unknown): string => {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  return Number.isInteger(value) ? 'integer' : typeof value;
+};
+
+/** What the real server calls it where it looks for a time. */
+const goType = (value: Json): string => (Number.isInteger(value) ? 'int64' : typeName(value));
+
+const countOf = (value: Json): number => Object.keys(value ?? {}).length;
 
 function toCause(error: ErrorObject<string, Record<string, unknown>>, root: Json, path: string): Cause {
   const field = fieldOf(error.instancePath, root, path);
   const value = error.data as Json;
   const { params } = error;
+  // Of a status the real server names the fields without it.
+  const named = field.replace(/^status(\.|$)/, '');
   const limit = String(params.limit);
   const tooMany = (count: number): Cause => ({
     reason: 'FieldValueTooMany',
     message: `Too many: ${count}: must have at most ${limit} items`,
     field,
   });
+  const typeInvalid = (type: string, found: string): Cause => ({
+    reason: 'FieldValueTypeInvalid',
+    message: `Invalid value: "${found}": ${named} in body must be of type ${type}: "${found}"`,
+    field,
+  });
   switch (error.keyword) {
     case 'type': {
-      const wanted = `${field} in body must be of type ${String(params.type)}: "${typeName(value)}"`;
-      return {
-        reason: 'FieldValueTypeInvalid',
-        message: `Invalid value: "${typeName(value)}": ${wanted}`,
-        field,
-      };
+      const isTime = error.parentSchema?.format === 'date-time';
+      return typeInvalid(
+        isTime ? 'date-time' : String(params.type),
+        isTime ? goType(value) : typeName(value),
+      );
     }
     case 'required':
       return cause.required(`${field}${field === '' ? '' : '.'}${String(params.missingProperty)}`);
@@ -127,29 +141,24 @@ function toCause(error: ErrorObject<string, Record<string, unknown>>, root: Json
         field,
       };
     case 'maxItems':
-      return tooMany(Array.isArray(value) ? value.length : 0);
     case 'maxProperties':
-      return tooMany(isObject(value) ? Object.keys(value).length : 0);
+      return tooMany(countOf(value));
     case 'minLength':
-      return cause.value(field, value, `${field} in body should be at least ${limit} chars long`);
+      return cause.value(field, value, `${named} in body should be at least ${limit} chars long`);
     case 'minItems':
-      return cause.value(field, value, `${field} in body should have at least ${limit} items`);
+      return cause.value(field, countOf(value), `${named} in body should have at least ${limit} items`);
     case 'minProperties':
-      return cause.value(field, value, `${field} in body should have at least ${limit} properties`);
+      return cause.value(field, countOf(value), `${named} in body should have at least ${limit} properties`);
     case 'pattern':
-      return cause.value(field, value, `${field} in body should match '${String(params.pattern)}'`);
+      return cause.value(field, value, `${named} in body should match '${String(params.pattern)}'`);
     case 'format':
-      return cause.value(
-        field,
-        value,
-        `${field} in body must be of type ${String(params.format)}: ${JSON.stringify(value)}`,
-      );
+      return typeInvalid(String(params.format), typeof value === 'string' ? value : JSON.stringify(value));
     case 'minimum':
-      return cause.value(field, value, `${field} in body should be greater than or equal to ${limit}`);
+      return cause.value(field, value, `${named} in body should be greater than or equal to ${limit}`);
     case 'maximum':
-      return cause.value(field, value, `${field} in body should be less than or equal to ${limit}`);
+      return cause.value(field, value, `${named} in body should be less than or equal to ${limit}`);
     default:
-      return cause.value(field, value, `${field} in body ${error.message ?? 'is not valid'}`);
+      return cause.value(field, value, `${named} in body ${error.message ?? 'is not valid'}`);
   }
 }
 
@@ -179,6 +188,9 @@ function findDuplicates(
     value.forEach((item, index) => {
       const at = `${path}[${index}]`;
       const key = itemKey(schema, item);
+      if (schema['x-kubernetes-list-type'] === 'map' && !isObject(item)) {
+        causes.push(cause.value(at, item, 'must be an object for an array of list-type map'));
+      }
       if (key !== undefined && seen.has(key)) {
         causes.push(cause.duplicate(at, JSON.parse(key.slice(2)) as Json));
       }
@@ -186,9 +198,10 @@ function findDuplicates(
       if (schema.items !== undefined) findDuplicates(unique, item, schema.items, at, causes);
     });
   } else if (isObject(value)) {
-    for (const [key, item] of Object.entries(value)) {
+    for (const key of Object.keys(value)) {
       const child = childSchema(schema, key);
-      if (child === undefined || item === undefined) continue;
+      const item = value[key];
+      if (child === undefined || item === undefined || !unique.has(child)) continue;
       findDuplicates(unique, item, child, `${path}.${key}`, causes);
     }
   }

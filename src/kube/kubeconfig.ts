@@ -213,6 +213,9 @@ function notAuthenticated(user: NonNullable<Choice['user']>, error: unknown): st
   const command = user.spec.exec?.command;
   const code = codeOf(error);
   const why = code === undefined ? '' : ` (${code})`;
+  if (command !== undefined && code === 'ENOENT') {
+    return `the exec plugin "${command}" of kubeconfig user "${user.name}" is not there (ENOENT): install it, or put it on PATH`;
+  }
   return command === undefined
     ? `the credentials of kubeconfig user "${user.name}" cannot be read${why}: check that "kubectl version" works with this kubeconfig`
     : `the exec plugin "${command}" of kubeconfig user "${user.name}" failed${why}: run it by hand to see why`;

@@ -62,9 +62,5 @@ export function admit(manifest: Manifest, old?: Manifest): Admitted {
     if (value !== undefined) causes.push(...validate(value, key));
   }
   if (!blocksRules(causes)) causes.push(...kind.rules(object, before, ''));
-  return {
-    object,
-    unknown,
-    causes: causes.map(cause => ({ ...cause, field: cause.field.replace(/^\./, '') })),
-  };
+  return { object, unknown, causes };
 }

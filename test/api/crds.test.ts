@@ -7,23 +7,8 @@ import { crdPath, crdYaml, KINDS } from '../../scripts/crds.ts';
 import { shortDiff } from '../../scripts/generated.ts';
 import { toStructural } from '../../scripts/structural.ts';
 import { CRDS } from './admission.ts';
+import { nodes } from './schema-nodes.ts';
 import { violations } from './structural-rules.ts';
-
-interface Node {
-  readonly path: string;
-  readonly schema: Schema;
-}
-
-function nodes(schema: Schema, path: string): Node[] {
-  return [
-    { path, schema },
-    ...Object.entries(schema.properties ?? {}).flatMap(([name, child]) => nodes(child, `${path}.${name}`)),
-    ...(schema.items ? nodes(schema.items, `${path}[]`) : []),
-    ...(typeof schema.additionalProperties === 'object'
-      ? nodes(schema.additionalProperties, `${path}{}`)
-      : []),
-  ];
-}
 
 const all = Object.entries(CRDS).flatMap(([kind, { schema }]) => nodes(schema, kind));
 /** Ours to describe and limit; what every object has is the API server's. */

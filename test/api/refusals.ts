@@ -6,7 +6,7 @@ export interface Refusal {
   readonly object: Manifest;
   /** What the object was before, where the change is what is wrong. */
   readonly old?: Manifest;
-  /** The field as the API server names it; `''` for the object as a whole. */
+  /** The field as the API server names it; `<nil>` for the object as a whole. */
   readonly field: string;
   /** Our message. Absent where a plain limit refuses, in the API server's words. */
   readonly says?: string;
@@ -14,7 +14,6 @@ export interface Refusal {
 
 const target = (change: Manifest, more: Manifest = {}): Manifest => credential({ target: change, ...more });
 const request = (change: Manifest): Manifest => provider({ flows: [flow({ login: { request: change } })] });
-const response = (change: Manifest): Manifest => provider({ flows: [flow({ login: { response: change } })] });
 const at = 'spec.flows[0].login';
 
 const reserved = [
@@ -226,7 +225,7 @@ export const credentialRefusals: readonly Refusal[] = [
   {
     of: 'a name that leaves no room for .session',
     object: credential({}, 'a'.repeat(246)),
-    field: '',
+    field: '<nil>',
     says: 'metadata.name has at most 245 characters',
   },
   {
@@ -262,6 +261,100 @@ export const credentialRefusals: readonly Refusal[] = [
 const production: Json = { name: 'production', baseUrl: 'https://login.example' };
 const demo: Json = { name: 'demo', baseUrl: 'https://demo.example' };
 const baseUrl = (url: string): Manifest => provider({ environments: [{ name: 'production', baseUrl: url }] });
+
+/** Of a request and of how its answer is read; both steps have them. */
+function exchangeRefusals(step: 'login' | 'refresh'): Refusal[] {
+  const at = `spec.flows[0].${step}`;
+  const exchange = (part: 'request' | 'response', change: Manifest): Manifest => {
+    const refresh = { request: { path: '/r' }, response: { token: 'body.t' } };
+    const base: Manifest =
+      step === 'login' ? {} : { login: { response: { refreshToken: 'body.r' } }, refresh };
+    return provider({ flows: [flow(merge(base, { [step]: { [part]: change } }))] });
+  };
+  return [
+    {
+      of: `an unknown method (${step})`,
+      object: exchange('request', { method: 'DELETE' }),
+      field: `${at}.request.method`,
+    },
+    {
+      of: `a relative path (${step})`,
+      object: exchange('request', { path: 'token/' }),
+      field: `${at}.request.path`,
+      says: 'path starts with /',
+    },
+    {
+      of: `a query in the path (${step})`,
+      object: exchange('request', { path: '/token?x=1' }),
+      field: `${at}.request.path`,
+      says: 'query parameters go to query',
+    },
+    {
+      of: `two bodies (${step})`,
+      object: exchange('request', { json: {}, form: { a: 'b' } }),
+      field: `${at}.request`,
+      says: 'json and form exclude each other',
+    },
+    {
+      of: `a GET with a body (${step})`,
+      object: exchange('request', { method: 'GET', form: { a: 'b' } }),
+      field: `${at}.request`,
+      says: 'a GET request has no body',
+    },
+    {
+      of: `a body that is a list (${step})`,
+      object: exchange('request', { json: [] }),
+      field: `${at}.request.json`,
+    },
+    {
+      of: `a header with a space (${step})`,
+      object: exchange('request', { headers: { 'a b': 'x' } }),
+      field: `${at}.request.headers`,
+      says: 'names of headers',
+    },
+    ...['Host', 'content-length', 'Transfer-Encoding', 'Proxy-Authorization'].map(
+      (name): Refusal => ({
+        of: `header ${name} (${step})`,
+        object: exchange('request', { headers: { [name]: 'x' } }),
+        field: `${at}.request.headers`,
+        says: 'leave them out',
+      }),
+    ),
+    {
+      of: `no token (${step})`,
+      object: exchange('response', { token: null }),
+      field: `${at}.response.token`,
+    },
+    {
+      of: `two expiries (${step})`,
+      object: exchange('response', { expiresIn: '1', expiresAt: '2' }),
+      field: `${at}.response`,
+      says: 'expiresIn and expiresAt exclude each other',
+    },
+    {
+      of: `a lifetime without a unit (${step})`,
+      object: exchange('response', { lifetime: '3600' }),
+      field: `${at}.response.lifetime`,
+    },
+    {
+      of: `an output that is a default key (${step})`,
+      object: exchange('response', { outputs: { token: 'body.x' } }),
+      field: `${at}.response.outputs`,
+      says: 'choose other names for outputs',
+    },
+    {
+      of: `an output with a dash (${step})`,
+      object: exchange('response', { outputs: { 'a-b': 'body.x' } }),
+      field: `${at}.response.outputs`,
+      says: 'names of outputs',
+    },
+    {
+      of: `a format (${step})`,
+      object: exchange('response', { format: 'xml' }),
+      field: `${at}.response.format`,
+    },
+  ];
+}
 
 export const providerRefusals: readonly Refusal[] = [
   { of: 'no environment', object: provider({ environments: [] }), field: 'spec.environments' },
@@ -383,71 +476,8 @@ export const providerRefusals: readonly Refusal[] = [
     object: provider({ flows: [flow({ login: { maxRejections: 11 } })] }),
     field: `${at}.maxRejections`,
   },
-  { of: 'an unknown method', object: request({ method: 'DELETE' }), field: `${at}.request.method` },
-  {
-    of: 'a relative path',
-    object: request({ path: 'token/' }),
-    field: `${at}.request.path`,
-    says: 'path starts with /',
-  },
-  {
-    of: 'a query in the path',
-    object: request({ path: '/token?x=1' }),
-    field: `${at}.request.path`,
-    says: 'query parameters go to query',
-  },
-  {
-    of: 'two bodies',
-    object: request({ json: {}, form: { a: 'b' } }),
-    field: `${at}.request`,
-    says: 'json and form exclude each other',
-  },
-  {
-    of: 'a GET with a body',
-    object: request({ method: 'GET', form: { a: 'b' } }),
-    field: `${at}.request`,
-    says: 'a GET request has no body',
-  },
-  { of: 'a body that is a list', object: request({ json: [] }), field: `${at}.request.json` },
-  {
-    of: 'a header with a space',
-    object: request({ headers: { 'a b': 'x' } }),
-    field: `${at}.request.headers`,
-    says: 'names of headers',
-  },
-  ...['Host', 'content-length', 'Transfer-Encoding', 'Proxy-Authorization'].map(
-    (name): Refusal => ({
-      of: `header ${name}`,
-      object: request({ headers: { [name]: 'x' } }),
-      field: `${at}.request.headers`,
-      says: 'leave them out',
-    }),
-  ),
-  { of: 'no token', object: response({ token: null }), field: `${at}.response.token` },
-  {
-    of: 'two expiries',
-    object: response({ expiresIn: '1', expiresAt: '2' }),
-    field: `${at}.response`,
-    says: 'expiresIn and expiresAt exclude each other',
-  },
-  {
-    of: 'a lifetime without a unit',
-    object: response({ lifetime: '3600' }),
-    field: `${at}.response.lifetime`,
-  },
-  {
-    of: 'an output that is a default key',
-    object: response({ outputs: { token: 'body.x' } }),
-    field: `${at}.response.outputs`,
-    says: 'choose other names for outputs',
-  },
-  {
-    of: 'an output with a dash',
-    object: response({ outputs: { 'a-b': 'body.x' } }),
-    field: `${at}.response.outputs`,
-    says: 'names of outputs',
-  },
-  { of: 'a format', object: response({ format: 'xml' }), field: `${at}.response.format` },
+  ...exchangeRefusals('login'),
+  ...exchangeRefusals('refresh'),
   {
     of: 'a refresh without a refresh token',
     object: provider({

@@ -5,7 +5,7 @@ import { Agent, request } from 'undici';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { createApiServer, type ApiServer } from '../../sandbox/apiserver/server.ts';
-import type { JsonObject } from '../../sandbox/apiserver/json.ts';
+import { isObject, type JsonObject } from '../../sandbox/apiserver/json.ts';
 import type { Authority } from '../../sandbox/certificates.ts';
 import { type Served, serve } from '../../sandbox/serve.ts';
 import { LineSplitter } from '../../src/kube/lines.ts';
@@ -33,7 +33,33 @@ const COLLECTIONS: Readonly<Record<string, string>> = {
   Event: '/apis/events.k8s.io/v1/namespaces/NS/events',
 };
 
-function collection(kind: string, namespace: string): string {
+const Conditioned = z.object({
+  conditions: z.array(z.object({ type: z.string(), status: z.string() })).nullish(),
+});
+
+/** Whether a condition of the object is True. */
+export function isTrue({ status }: Item, type: string): boolean {
+  const { conditions } = Conditioned.parse(status ?? {});
+  return (conditions ?? []).some(condition => condition.type === type && condition.status === 'True');
+}
+
+export function isReady(item: Item): boolean {
+  return isTrue(item, 'Ready');
+}
+
+/** A Secret's values, decoded. */
+export function data(secret: Item | undefined): Record<string, string> {
+  const values = isObject(secret?.data) ? Object.entries(secret.data) : [];
+  return Object.fromEntries(
+    values.map(([key, value]) => [
+      key,
+      Buffer.from(typeof value === 'string' ? value : '', 'base64').toString(),
+    ]),
+  );
+}
+
+/** Path of what holds objects of a kind. */
+export function collection(kind: string, namespace: string): string {
   const path = COLLECTIONS[kind];
   if (path === undefined) throw new Error(`these tests know no kind ${kind}`);
   return path.replace('NS', namespace);
@@ -56,15 +82,32 @@ export class Client {
     const { kind, metadata } = z
       .looseObject({ kind: z.string(), metadata: z.object({ name: z.string() }) })
       .parse(object);
-    const path = `${collection(kind, namespace)}/${metadata.name}?fieldManager=e2e&force=true`;
+    const { status, body } = await this.send(
+      'PATCH',
+      `${collection(kind, namespace)}/${metadata.name}?fieldManager=e2e&force=true`,
+      object,
+    );
+    if (status >= 300)
+      throw new Error(`${kind} ${metadata.name} was refused: ${status} ${JSON.stringify(body)}`);
+  }
+
+  /** A patch is a server-side apply. Any answer is an answer. */
+  async send(
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    object?: JsonObject,
+  ): Promise<{ status: number; body: unknown }> {
     const { statusCode, body } = await request(this.#server + path, {
       dispatcher: this.#agent,
-      method: 'PATCH',
-      headers: { ...this.#headers, 'content-type': 'application/apply-patch+yaml' },
-      body: JSON.stringify(object),
+      method,
+      headers: {
+        ...this.#headers,
+        'content-type': method === 'PATCH' ? 'application/apply-patch+yaml' : 'application/json',
+      },
+      ...(object === undefined ? {} : { body: JSON.stringify(object) }),
     });
     const text = await body.text();
-    if (statusCode >= 300) throw new Error(`${kind} ${metadata.name} was refused: ${statusCode} ${text}`);
+    return { status: statusCode, body: text.startsWith('{') ? (JSON.parse(text) as unknown) : text };
   }
 
   async list(kind: string, namespace = 'default'): Promise<z.infer<typeof List>> {
@@ -80,8 +123,13 @@ export class Client {
   }
 
   /** Watches until `enough` holds of what is there. */
-  async until(kind: string, enough: (items: readonly Item[]) => boolean, timeoutMs = 60_000): Promise<void> {
-    const { metadata, items } = await this.list(kind);
+  async until(
+    kind: string,
+    enough: (items: readonly Item[]) => boolean,
+    options: { namespace?: string; timeoutMs?: number } = {},
+  ): Promise<void> {
+    const { namespace = 'default', timeoutMs = 60_000 } = options;
+    const { metadata, items } = await this.list(kind, namespace);
     const there = new Map(items.map(item => [item.metadata.name, item]));
     const found = new AbortController();
     const look = (): void => {
@@ -90,7 +138,7 @@ export class Client {
     look();
     if (found.signal.aborted) return;
     const late = AbortSignal.timeout(timeoutMs);
-    const path = `${collection(kind, 'default')}?watch=true&resourceVersion=${metadata.resourceVersion}`;
+    const path = `${collection(kind, namespace)}?watch=true&resourceVersion=${metadata.resourceVersion}`;
     try {
       const { body } = await request(this.#server + path, {
         dispatcher: this.#agent,

@@ -338,7 +338,7 @@ describe('a mistake is told by its place, and nothing secret with it', () => {
     [
       'no plugin',
       () => write('a', exec('./none')),
-      /exec plugin ".*none" of kubeconfig user "u" failed \(ENOENT\)/,
+      /exec plugin ".*none" of kubeconfig user "u" is not there \(ENOENT\): install it/,
     ],
     [
       'a plugin that fails',
