@@ -36,6 +36,14 @@ module.exports = {
     rule('kube-knows-no-provider', 'kube/ speaks to the API server alone.', from('^src/kube/'), {
       path: '^src/(?!kube/|api/|errors\\.ts|held\\.ts|loop/)',
     }),
+    rule(
+      'lead-knows-only-leases',
+      'lead/ decides who works, and knows nothing of the work.',
+      from('^src/lead/'),
+      {
+        path: '^src/(?!lead/|kube/|api/|errors\\.ts|loop/)',
+      },
+    ),
     rule('observe-only-observes', 'observe/ never acts.', from('^src/observe/'), {
       path: '^src/(?!observe/|api/|errors\\.ts|loop/)',
     }),

@@ -30,6 +30,7 @@ export class VirtualClock implements Clock {
   #now = 0;
   #armed = 0;
   #cancelled = 0;
+  #outside: (() => Promise<boolean>) | undefined;
 
   /** @param options.startMs wall time at the start, milliseconds since 1970. */
   constructor(options: { startMs: number; skewMs?: number; settleTurns?: number }) {
@@ -99,9 +100,19 @@ export class VirtualClock implements Clock {
     if (this.pending > 0) throw new Error(`${this.pending} timers are still armed after ${limitMs} ms`);
   }
 
+  /**
+   * For a world with a part outside of this process: time stands still until that has come to rest as well.
+   * @param outside waits until then, and tells whether anything came of it.
+   */
+  settleWith(outside: () => Promise<boolean>): void {
+    this.#outside = outside;
+  }
+
   /** Lets through what is ready now, without moving time. */
   async settle(): Promise<void> {
-    for (let turn = 0; turn < this.#settleTurns; turn++) await new Promise(nextTurn);
+    do {
+      for (let turn = 0; turn < this.#settleTurns; turn++) await new Promise(nextTurn);
+    } while (this.#outside !== undefined && (await this.#outside()));
   }
 
   async #run(end: number, done: () => boolean): Promise<boolean> {

@@ -5,10 +5,11 @@ import { parse as parseYaml } from 'yaml';
 import { type Composition, compose } from '../src/compose.ts';
 import { parseConfig } from '../src/config.ts';
 import { fixedEndpoint } from '../src/kube/endpoint.ts';
-import type { Clock, Random, Timer } from '../src/loop/clock.ts';
+import type { Random } from '../src/loop/clock.ts';
 import type { JsonObject } from './apiserver/json.ts';
 import { type ApiServer, createApiServer } from './apiserver/server.ts';
 import { WireDispatcher } from './dispatcher.ts';
+import { type Cut, Life, Line, MortalClock } from './mortal.ts';
 import { createProviders, type Providers, type ProvidersOptions } from './providers/index.ts';
 import { seeded } from './random.ts';
 import { firstOf, type Route, routes } from './routes.ts';
@@ -27,15 +28,28 @@ export interface World {
   readonly logs: string[];
   /** Every operator that was started, crashed ones included. */
   readonly runs: readonly Run[];
-  /** Starts an operator; the clock must run for it to get anywhere. */
+  /**
+   * Starts an operator; the clock must run for it to get anywhere.
+   * It takes no Lease unless the flags say `--leader-elect`.
+   */
   start(flags?: readonly string[]): Run;
 }
 
 export interface Run extends Composition {
-  /** Rejects when the operator cannot start. */
+  /** Rejects when the operator cannot start. With leader election it resolves when this one leads. */
   readonly started: Promise<void>;
+  /** Requests to providers so far. */
+  readonly sent: number;
+  /** How its process ended by itself; undefined while it has not. */
+  readonly exitCode: 1 | undefined;
   /** Ends it as a power cut would: no drain, nothing written, nothing heard of it again. */
   crash(): void;
+  /** As SIGSTOP and SIGCONT. */
+  pause(): void;
+  resume(): Promise<void>;
+  /** Cuts it off from the API server, and it alone; the providers it still reaches. */
+  cut(how: Cut): void;
+  mend(): void;
   /** Makes its wall clock jump: ms off the sandbox's. */
   setWall(skewMs: number): void;
 }
@@ -74,6 +88,15 @@ export function listenToWorlds(listenerFor: (world: World) => Listener): void {
   makeListener = listenerFor;
 }
 
+type MakeApiServer = (options: { readonly clock: VirtualClock; readonly random: Random }) => ApiServer;
+
+let makeApiServer: MakeApiServer = options => createApiServer({ ...options, crds: [] });
+
+/** From now on new worlds have another API server: how a test suite runs on a real one. */
+export function serveWorldsWith(make: MakeApiServer): void {
+  makeApiServer = make;
+}
+
 export function createWorld(
   options: {
     readonly seed?: number | string;
@@ -81,13 +104,15 @@ export function createWorld(
     /** How far the operator's wall clock is off, ms. */
     readonly operatorSkewMs?: number;
     readonly keepLogs?: boolean;
+    /** Asked at each event: whether it overtakes the answer to what made it. By default always, the harder case. */
+    readonly eventsFirst?: () => boolean;
     /** Providers besides the five. */
     readonly extraOrigins?: Readonly<Record<string, WireHandler>>;
   } = {},
 ): World {
   const { seed = 1, keepLogs = true } = options;
   const clock = new VirtualClock({ startMs: START_MS });
-  const api = createApiServer({ clock, crds: [], random: seeded(`${seed}/api`) });
+  const api = makeApiServer({ clock, random: seeded(`${seed}/api`) });
   const providers = createProviders({ clock, random: seeded(`${seed}/providers`), ...options.providers });
   for (const object of [...filesOf('crds'), ...filesOf('deploy/providers')]) api.put(object);
   api.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tokensync' } });
@@ -114,6 +139,7 @@ export function createWorld(
           },
         }),
         toProviders,
+        eventsFirst: options.eventsFirst ?? (() => true),
         write: line => {
           if (keepLogs) logs.push(line);
           listener?.log(line);
@@ -134,83 +160,81 @@ function startOperator(options: {
   name: string;
   toApi: Route;
   toProviders: Route;
+  eventsFirst: () => boolean;
   write: (line: string) => void;
   flags: readonly string[];
 }): Run {
   const { random, name, flags } = options;
-  const parsed = parseConfig(['--operator-namespace=tokensync', ...flags], { HOME: '/nonexistent' });
+  const parsed = parseConfig(['--operator-namespace=tokensync', '--leader-elect=false', ...flags], {
+    HOME: '/nonexistent',
+  });
   if (parsed.kind !== 'run') throw new Error(parsed.text);
-  const clock = new MortalClock(options.clock);
-  const toApi = new WireDispatcher({ route: options.toApi });
-  const toProviders = new WireDispatcher({ route: options.toProviders });
+  const life = new Life();
+  const clock = new MortalClock(options.clock, life);
+  const line = new Line(life);
+  const toApi = new WireDispatcher({
+    route: over(line, options.toApi),
+    streamsFirst: options.eventsFirst,
+  });
+  const toProviders = new WireDispatcher({ route: over(new Line(life), options.toProviders) });
   let dead = false;
+  let exitCode: 1 | undefined;
   const composition = compose(parsed.config, {
     clock,
     random,
     endpoint: fixedEndpoint(API, toApi),
     operatorNamespace: 'tokensync',
+    instance: name.slice(name.lastIndexOf('/') + 1),
     randomBytes: size => derivedBytes(`${name}/${random.next()}`, size),
     providerDispatcher: toProviders,
     write: line => {
       if (!dead) options.write(line);
     },
   });
-  const started = composition.operator.start();
+  const started = composition.start();
   started.catch(() => {});
+  const crash = (): void => {
+    dead = true;
+    clock.die();
+    void toApi.destroy();
+    void toProviders.destroy();
+  };
+  // As main.ts does.
+  void composition.deposed
+    .then(() => composition.stop())
+    .then(() => {
+      if (dead) return;
+      exitCode = 1;
+      crash();
+    });
   return {
     ...composition,
     started,
-    crash() {
-      dead = true;
-      clock.die();
-      void toApi.destroy();
-      void toProviders.destroy();
+    get sent() {
+      return [...toProviders.sent.values()].reduce((sum, requests) => sum + requests, 0);
     },
+    get exitCode() {
+      return exitCode;
+    },
+    crash,
+    pause: () => life.pause(),
+    resume: () => life.resume(),
+    cut: how => line.cut(how),
+    mend: () => line.mend(),
     setWall(skewMs) {
       options.clock.skewMs = skewMs;
     },
   };
 }
 
-function derivedBytes(name: string, size: number): Uint8Array {
-  return createHash('sha512').update(name).digest().subarray(0, size);
+/** The servers that a route leads to, over a network of one's own. */
+function over(line: Line, route: Route): Route {
+  return origin => {
+    const handler = route(origin);
+    return handler === undefined ? undefined : line.through(handler);
+  };
 }
 
-/** A process's clock: with the process its timers die. */
-class MortalClock implements Clock {
-  readonly #clock: Clock;
-  readonly #timers = new Set<Timer>();
-  #dead = false;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  monotonic(): number {
-    return this.#clock.monotonic();
-  }
-
-  wall(): number {
-    return this.#clock.wall();
-  }
-
-  after(ms: number, callback: () => void): Timer {
-    if (this.#dead) return { cancel: () => {} };
-    const timer = this.#clock.after(ms, () => {
-      this.#timers.delete(timer);
-      callback();
-    });
-    this.#timers.add(timer);
-    return {
-      cancel: () => {
-        this.#timers.delete(timer);
-        timer.cancel();
-      },
-    };
-  }
-
-  die(): void {
-    this.#dead = true;
-    for (const timer of this.#timers) timer.cancel();
-  }
+function derivedBytes(name: string, size: number): Uint8Array {
+  return createHash('sha512').update(name).digest().subarray(0, size);
 }

@@ -5,10 +5,12 @@ import type { Config } from './config.ts';
 import { KubeClient } from './kube/client.ts';
 import type { Endpoint } from './kube/endpoint.ts';
 import { ServerTime } from './kube/server-time.ts';
+import { elect } from './lead/elect.ts';
+import type { Election } from './lead/election.ts';
 import type { Clock, Random } from './loop/clock.ts';
 import type { Log } from './loop/log.ts';
 import { createLog } from './observe/log.ts';
-import { Metrics } from './observe/metrics.ts';
+import { type Exposition, Metrics, wholeText } from './observe/metrics.ts';
 import { Operator } from './operator.ts';
 import { createEngine } from './provider/engine.ts';
 import { createTransport } from './provider/transport.ts';
@@ -18,8 +20,10 @@ export interface Ports {
   readonly clock: Clock;
   readonly random: Random;
   readonly endpoint: Endpoint;
-  /** Where the digest key's Secret lives. */
+  /** Where the digest key's Secret and the Lease live. */
   readonly operatorNamespace: string;
+  /** This replica's name: the pod's, which is its host's. */
+  readonly instance?: string;
   readonly randomBytes?: (size: number) => Uint8Array;
   /** In place of connections to providers. */
   readonly providerDispatcher?: Dispatcher;
@@ -32,13 +36,25 @@ export interface Composition {
   readonly operator: Operator;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** What /metrics shows. */
+  /** What /metrics shows, in the format that the scraper's Accept header asks for. */
+  readonly expose: (accept?: string) => Exposition;
+  /** The same as one text. */
   readonly scrape: () => Promise<string>;
-  /** Drains and closes everything. */
+  /** For `/healthz` and `/readyz`. */
+  readonly healthy: () => string | undefined;
+  readonly ready: () => string | { readonly note: string } | undefined;
+  /**
+   * Resolves when work has begun: with leader election, when this replica leads.
+   * @throws Error, KubeError for what is for a person; and when stopped before.
+   */
+  readonly start: () => Promise<void>;
+  /** Resolves when another replica was found to have led since this one did: then this one must end. */
+  readonly deposed: Promise<void>;
+  /** Drains, gives the Lease back when nothing is under way any more, and closes everything. */
   readonly stop: () => Promise<void>;
 }
 
-/** Wires the operator. Nothing is read or sent before `operator.start()`. */
+/** Wires the operator. Nothing is read or sent before `start()`. */
 export function compose(config: Config, ports: Ports): Composition {
   const { clock, random, endpoint } = ports;
   const log = createLog({
@@ -47,13 +63,13 @@ export function compose(config: Config, ports: Ports): Composition {
     format: config.logFormat,
     ...(ports.write === undefined ? {} : { write: ports.write }),
   });
+  const serverTime = new ServerTime(clock);
   const metrics = new Metrics({
-    perCredential: config.credentialMetrics,
+    perCredential: config.metricsPerCredential,
+    time: { now: () => serverTime.now(), monotonic: () => clock.monotonic() },
+    version: config.version,
     process: ports.processMetrics ?? false,
   });
-  // One replica leads itself, until leases say who does.
-  metrics.leader(true);
-  const serverTime = new ServerTime(clock);
   const client = new KubeClient({
     endpoint,
     clock,
@@ -65,7 +81,33 @@ export function compose(config: Config, ports: Ports): Composition {
     proxy: config.proxy,
     ...(ports.providerDispatcher === undefined ? {} : { dispatcher: ports.providerDispatcher }),
   });
+  const instance = ports.instance ?? hostname();
+  const randomBytes = ports.randomBytes ?? (size => systemRandomBytes(size));
+  const deposed = Promise.withResolvers<void>();
+  const election = config.leaderElect
+    ? elect({
+        client,
+        namespace: ports.operatorNamespace,
+        name: config.leaseName,
+        instance,
+        randomBytes,
+        times: {
+          durationMs: config.leaseDurationMs,
+          renewDeadlineMs: config.renewDeadlineMs,
+          retryMs: config.retryPeriodMs,
+        },
+        clock,
+        random,
+        serverTime,
+        log,
+        onLeading: leads => metrics.leader(leads),
+        onRenewed: () => operator.ownershipRenewed(),
+        onDeposed: () => deposed.resolve(),
+      })
+    : undefined;
+  metrics.leader(election === undefined);
   const operator = new Operator({
+    ...(election === undefined ? {} : { ownership: election }),
     settings: {
       operatorNamespace: ports.operatorNamespace,
       propagationMarginMs: config.propagationMarginMs,
@@ -73,10 +115,10 @@ export function compose(config: Config, ports: Ports): Composition {
     },
     watchNamespaces: config.watchNamespaces,
     maxConcurrentReconciles: config.maxConcurrentReconciles,
-    instance: hostname(),
+    instance,
     clock,
     random,
-    randomBytes: ports.randomBytes ?? (size => systemRandomBytes(size)),
+    randomBytes,
     client,
     serverTime,
     engine: createEngine(),
@@ -84,18 +126,44 @@ export function compose(config: Config, ports: Ports): Composition {
     metrics,
     log,
   });
+  const expose = (accept?: string): Exposition => {
+    operator.observeInto(metrics);
+    return metrics.expose(accept);
+  };
+  let stopping = false;
   return {
     operator,
     metrics,
     log,
-    scrape: () => {
-      operator.observeInto(metrics);
-      return metrics.render();
+    expose,
+    scrape: () => wholeText(expose()),
+    healthy: () => election?.notHealthy() ?? operator.notHealthy(),
+    ready: () => (election?.ledOnce === false ? asStandby(election) : operator.notReady()),
+    start: async () => {
+      election?.start();
+      await election?.elected;
+      if (stopping) return;
+      try {
+        // Only now: what is listed is no older than our lease.
+        await operator.start();
+      } catch (error) {
+        await election?.stop(true);
+        throw error;
+      }
     },
+    deposed: deposed.promise,
     stop: async () => {
-      await operator.stop(config.shutdownTimeoutMs);
+      stopping = true;
+      const drained = await operator.stop(config.shutdownTimeoutMs);
+      await election?.stop(drained);
       await transport.close();
       await endpoint.close();
     },
   };
+}
+
+/** A standby is ready to take over, and says so. */
+function asStandby(election: Election): string | { readonly note: string } {
+  const { leader } = election;
+  return election.notReady() ?? { note: leader === undefined ? 'standby' : `standby, ${leader} leads` };
 }

@@ -106,7 +106,19 @@ function readValues(flags: ReadonlyMap<string, string>, env: Env, problems: stri
   };
   const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries(SETTINGS)) values[name] = read<unknown>(setting);
-  return problems.length > before ? undefined : (values as Values);
+  if (problems.length > before) return undefined;
+  problems.push(...leaseProblems(values as Values));
+  return values as Values;
+}
+
+/** Each time leaves room for the shorter ones, or a leader would lose its lease by keeping to the rules. */
+function leaseProblems({ leaseDurationMs, renewDeadlineMs, retryPeriodMs }: Values): string[] {
+  const problems: string[] = [];
+  if (leaseDurationMs <= renewDeadlineMs)
+    problems.push('--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline');
+  if (renewDeadlineMs <= 1.2 * retryPeriodMs)
+    problems.push('--leader-elect-renew-deadline must be longer than 1.2 times --leader-elect-retry-period');
+  return problems;
 }
 
 const WIDTH = 100;

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { compose } from './compose.ts';
 import { type Config, parseConfig } from './config.ts';
 import type { Endpoint } from './kube/endpoint.ts';
+import { firstContact } from './kube/first-contact.ts';
 import { inClusterEndpoint, serviceAccountNamespace } from './kube/in-cluster.ts';
 import { KubeError } from './kube/kube-error.ts';
 import { kubeconfigEndpoint } from './kube/kubeconfig.ts';
@@ -30,13 +31,13 @@ async function run(config: Config): Promise<void> {
     operatorNamespace,
     processMetrics: true,
   });
-  const { operator, metrics, log } = composition;
+  const { log } = composition;
   const server = new ObserveServer({
     metricsAddress: config.metricsBindAddress,
     probeAddress: config.healthProbeBindAddress,
-    metrics: { contentType: metrics.contentType, render: composition.scrape },
-    healthy: { loops: () => operator.notHealthy() },
-    ready: { synced: () => operator.notReady() },
+    metrics: composition,
+    healthy: { loops: composition.healthy },
+    ready: { synced: composition.ready },
   });
   const listening = await server.listen();
   log.info(
@@ -44,23 +45,30 @@ async function run(config: Config): Promise<void> {
     'tokensync starts',
   );
 
-  const stop = async (signal: string): Promise<void> => {
-    log.info({ signal }, 'draining: nothing new starts, what was answered is written');
+  let stopping = false;
+  const stop = async (why: string, code: number): Promise<void> => {
+    stopping = true;
+    log.info({ why }, 'draining: nothing new starts, what was answered is written');
     await composition.stop();
     await server.close();
     log.info({}, 'stopped');
-    process.exit(0);
+    process.exit(code);
   };
-  let stopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       // Whoever asks twice does not want to wait.
       if (stopping) process.exit(1);
-      stopping = true;
-      void stop(signal);
+      void stop(signal, 0);
     });
   }
-  await operator.start().catch((error: unknown) => {
+  // What it remembers is out of date: whoever starts it again starts it afresh, as a standby.
+  void composition.deposed.then(() => (stopping ? undefined : stop('deposed', 1)));
+  const contact = firstContact(endpoint, systemClock).then(reason => {
+    if (reason === undefined || stopping) return;
+    const todo = 'check that it runs, and that its address can be reached from here';
+    log.warn({ apiServer: endpoint.server, reason, todo }, 'waiting for the API server: it does not answer');
+  });
+  await Promise.all([contact, composition.start()]).catch((error: unknown) => {
     // Drained before the first list was whole: no failure.
     if (!stopping) throw error;
   });

@@ -8,7 +8,7 @@ import type { KubeClient } from './kube/client.ts';
 import { loadDigestKey } from './kube/digest-key.ts';
 import { EventRecorder } from './kube/events.ts';
 import { isRetriable, KubeError } from './kube/kube-error.ts';
-import { ListWatch } from './kube/list-watch.ts';
+import { ListWatch, type ListWatchOptions } from './kube/list-watch.ts';
 import {
   type CredentialObject,
   credentialPath,
@@ -21,6 +21,7 @@ import { readMeta, type SecretMeta, slimSecretMeta } from './kube/secret.ts';
 import type { ServerTime } from './kube/server-time.ts';
 import { Store } from './kube/store.ts';
 import { type Clock, type Random, sleep } from './loop/clock.ts';
+import { type Ownership, SOLE_OWNER } from './lead/ownership.ts';
 import type { Log } from './loop/log.ts';
 import { type Place, Queue } from './loop/queue.ts';
 import { Schedule } from './loop/schedule.ts';
@@ -48,12 +49,14 @@ export interface OperatorOptions {
   readonly transport: Transport;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** Whether this replica may act on a key for the next `ms`; the place of leases and shards. */
-  readonly owns?: (key: string, ms: number) => boolean;
+  /** Which keys this replica may act on; by default all. */
+  readonly ownership?: Ownership;
 }
 
-/** A watch that has told nothing for this long is not healthy: bookmarks come each minute. */
-const SILENT_WATCH_MS = 900_000;
+const OWN_KIND = {
+  ifMissing: 'the CRDs of tokensync are not installed: kubectl apply -k deploy, or -f crds for them alone',
+};
+const METADATA = { metadataOnly: true };
 const LATE_SCHEDULER_MS = 60_000;
 const LAST_WRITES_MS = 5000;
 const RETRY_FIRST_MS = 500;
@@ -86,7 +89,12 @@ export class Operator {
   /** By credential being looked at: Secrets that changed meanwhile. The echo of its own write may come before the write's answer. */
   readonly #unjudged = new Map<string, Set<string>>();
   readonly #abandon = new AbortController();
-  /** Whose circuits /metrics shows. */
+  readonly #ownership: Ownership;
+  /** By fence, and made once for each: `any` keeps a trace of its result in what it was made from. */
+  readonly #abandons = new WeakMap<AbortSignal, AbortSignal>();
+  /** Keys and providers that were due while they were not ours. */
+  readonly #disowned = { keys: new Set<string>(), providers: new Set<string>() };
+  /** Whose health /metrics shows. */
   #shownLanes: ReadonlySet<string> = new Set();
   #context: Context | undefined;
   #started = false;
@@ -94,6 +102,7 @@ export class Operator {
 
   constructor(options: OperatorOptions) {
     this.#options = options;
+    this.#ownership = options.ownership ?? SOLE_OWNER;
     const { clock, client, serverTime, random, log, metrics } = options;
     this.#providers = new Providers(options.engine, this.#providerStore);
     this.#events = new EventRecorder(client, serverTime, options.instance, log);
@@ -148,7 +157,7 @@ export class Operator {
         return new Digester(id, key);
       } catch (error) {
         if (!isRetriable(error)) throw error;
-        log.warn({ ...describe(error), retryInMs: wait }, 'waiting for the API server');
+        log.warn({ ...describe(error), retryInMs: wait }, 'the digest key cannot be read yet');
         await sleep(clock, wait, this.#abandon.signal);
       }
     }
@@ -158,40 +167,77 @@ export class Operator {
    * Drains: nothing new starts, what a provider has answered is written.
    * @param graceMs by which it ends, whatever stands in the way; requests to providers are aborted a little earlier, so
    * that what came of them can be written.
+   * @returns whether everything of ours has ended; else its last writes may still be on their way.
    */
-  async stop(graceMs: number): Promise<void> {
+  async stop(graceMs: number): Promise<boolean> {
     const { clock } = this.#options;
     this.#draining = true;
     const overdue = clock.after(graceMs - Math.min(LAST_WRITES_MS, graceMs / 2), () => this.#abandon.abort());
     const given = new AbortController();
-    await Promise.race([this.#drain(), sleep(clock, graceMs, given.signal).catch(() => {})]);
+    const late = sleep(clock, graceMs, given.signal).catch(() => {});
+    const drained = await Promise.race([this.#drain().then(() => true), late.then(() => false)]);
     overdue.cancel();
     given.abort();
+    return drained;
   }
 
   async #drain(): Promise<void> {
     this.#probes.clear();
     await Promise.all([this.#queue.drain(), this.#providerQueue.drain()]);
+    await this.#saveSessions();
     await Promise.all([this.#events.flush(), ...[...this.#watches.values()].map(watch => watch.stop())]);
   }
 
-  /** Work has begun. @returns what is missing, or undefined. */
+  /** Refresh tokens whose saving was to be tried again later: there is no later. */
+  async #saveSessions(): Promise<void> {
+    const context = this.#context;
+    if (context === undefined) return;
+    const unsaved = [...context.memories].filter(([, memory]) => memory.unsavedSession !== undefined);
+    await Promise.all(unsaved.map(([key]) => reconcile(key, context).catch(() => {})));
+  }
+
+  /** Keys may be ours that were not: what was refused is looked at again. */
+  ownershipRenewed(): void {
+    const { keys, providers } = this.#disowned;
+    const again = [...keys];
+    keys.clear();
+    for (const key of again) this.#queue.add(key);
+    const names = [...providers];
+    providers.clear();
+    for (const name of names) this.#providerQueue.add(name);
+  }
+
+  #abandonOf(key: string): AbortSignal {
+    const fence = this.#ownership.fence(key);
+    const abandon = this.#abandons.get(fence) ?? AbortSignal.any([fence, this.#abandon.signal]);
+    this.#abandons.set(fence, abandon);
+    return abandon;
+  }
+
+  #owns(key: string, ms: number): boolean {
+    const owns = this.#ownership.owns(key, ms);
+    if (!owns) this.#disowned.keys.add(key);
+    return owns;
+  }
+
+  /** Work has begun, and what happens is heard of. @returns what is missing, or undefined. */
   notReady(): string | undefined {
-    return this.#started && !this.#draining ? undefined : 'not synced with the API server';
+    if (!this.#started || this.#draining) return 'not synced with the API server';
+    const deaf = [...this.#watches].find(([, { health }]) => health.deaf);
+    return deaf === undefined ? undefined : `nothing is heard of ${deaf[0]} from the API server`;
   }
 
   /** The loops are alive. @returns what is not, or undefined. */
   notHealthy(): string | undefined {
-    const now = this.#options.clock.monotonic();
-    if ([...this.#watches.values()].some(({ health }) => now - health.lastEventMono > SILENT_WATCH_MS))
-      return 'a watch is silent';
+    if ([...this.#watches.values()].some(({ health }) => health.stuck)) return 'a watch is stuck';
     return this.#queue.lateness > LATE_SCHEDULER_MS ? 'the scheduler is late' : undefined;
   }
 
   /** For metrics, read when they are scraped. */
   observeInto(metrics: Metrics): void {
     metrics.queueDepth(this.#queue.depth);
-    this.#showCircuits(metrics);
+    this.#showProviders(metrics);
+    this.#showOrigins(metrics);
     const now = this.#options.clock.monotonic();
     for (const [name, { health }] of this.#watches) {
       metrics.watch(name, { ageSeconds: (now - health.lastEventMono) / 1000, restarts: health.restarts });
@@ -215,8 +261,8 @@ export class Operator {
       demand: this.#demand,
       demandChanged: provider => this.#demandChanged(provider),
       namespaceLabels: namespace => this.#namespaceLabels(namespace),
-      owns: options.owns ?? (() => true),
-      abandon: this.#abandon.signal,
+      owns: (key, ms) => this.#owns(key, ms),
+      abandon: key => this.#abandonOf(key),
       draining: () => this.#draining,
       outside: work => this.#queue.outside(work),
     };
@@ -232,14 +278,21 @@ export class Operator {
     });
     this.#credentials.onChange((key, old, next) => {
       if (next === undefined || old === undefined || isNews(old, next)) this.#queue.add(key);
+      // Its series go now, however long the queue is.
+      if (next === undefined && old !== undefined)
+        this.#options.metrics.removeCredential(old.metadata.namespace ?? '', old.metadata.name);
     });
     this.#providerStore.onChange((name, old, next) => {
-      this.#providerQueue.add(name);
       if (next === undefined) {
         this.#options.metrics.removeProvider(name);
         this.#needShown.delete(name);
       }
-      if (next !== undefined && old !== undefined && !isNews(old, next)) return;
+      if (next !== undefined && old !== undefined && !isNews(old, next)) {
+        // A status that is not ours is another operator's, of other namespaces: neither may answer the other at once.
+        this.#providerQueue.addWithin(name, NEED_SHOWN_EVERY_MS);
+        return;
+      }
+      this.#providerQueue.add(name);
       for (const key of this.#credentials.byIndex('provider', name)) this.#queue.add(key);
     });
     this.#secrets.onChange((key, _old, next) => {
@@ -265,7 +318,13 @@ export class Operator {
 
   #watch(): void {
     const { watchNamespaces } = this.#options;
-    this.#listWatch('clustertokenproviders', providerPath(), readProvider, this.#providerStore.feed());
+    this.#listWatch(
+      'clustertokenproviders',
+      providerPath(),
+      readProvider,
+      this.#providerStore.feed(),
+      OWN_KIND,
+    );
     const scopes = watchNamespaces.length === 0 ? [undefined] : watchNamespaces;
     for (const namespace of scopes) {
       const secrets = namespace === undefined ? '/api/v1/secrets' : `/api/v1/namespaces/${namespace}/secrets`;
@@ -275,11 +334,12 @@ export class Operator {
         credentialPath(namespace),
         readCredential,
         this.#credentials.feed(namespace),
+        OWN_KIND,
       );
-      this.#listWatch(`secrets${suffix}`, secrets, slimSecretMeta, this.#secrets.feed(namespace), true);
+      this.#listWatch(`secrets${suffix}`, secrets, slimSecretMeta, this.#secrets.feed(namespace), METADATA);
     }
     if (watchNamespaces.length === 0) {
-      this.#listWatch('namespaces', '/api/v1/namespaces', readMeta, this.#namespaces.feed(), true);
+      this.#listWatch('namespaces', '/api/v1/namespaces', readMeta, this.#namespaces.feed(), METADATA);
     }
   }
 
@@ -288,17 +348,17 @@ export class Operator {
     path: string,
     parse: (raw: unknown) => T | undefined,
     handler: ReturnType<Store<T>['feed']>,
-    metadataOnly = false,
+    how: Pick<ListWatchOptions<T>, 'metadataOnly' | 'ifMissing'>,
   ): void {
     const { client, clock, random, log } = this.#options;
     this.#watches.set(
       name,
-      new ListWatch({ client, path, metadataOnly, parse, handler, clock, random, log, name }),
+      new ListWatch({ ...how, client, path, parse, handler, clock, random, log, name }),
     );
   }
 
   async #look(key: string): Promise<void> {
-    if (this.#context === undefined || !this.#started) return;
+    if (this.#context === undefined || !this.#started || !this.#owns(key, 0)) return;
     const unjudged = new Set<string>();
     this.#unjudged.set(key, unjudged);
     let next: number | undefined;
@@ -332,6 +392,10 @@ export class Operator {
 
   async #lookAtProvider(name: string): Promise<void> {
     if (!this.#started) return;
+    if (!this.#ownership.owns(name, 0)) {
+      this.#disowned.providers.add(name);
+      return;
+    }
     this.#needShown.set(name, this.#demand.worst(name)?.perMinute ?? 0);
     const { client, serverTime, metrics } = this.#options;
     const entry = this.#providers.get(name);
@@ -366,20 +430,25 @@ export class Operator {
   }
 
   #demandChanged(provider: string): void {
-    const entry = this.#providers.get(provider);
-    const limit = entry?.compiled.ok === true ? entry.compiled.provider.limits.requestsPerMinute : undefined;
     const worst = this.#demand.worst(provider);
-    const saturated = limit !== undefined && worst !== undefined && worst.perMinute > limit;
+    const saturated = this.#isSaturated(provider);
     const shown =
       this.#providerStore.get(provider)?.status?.conditions.find(({ type }) => type === 'Saturated')
         ?.status === 'True';
     if (saturated !== shown) this.#providerQueue.add(provider);
     else if (
       saturated &&
+      worst !== undefined &&
       Math.abs(worst.perMinute - (this.#needShown.get(provider) ?? 0)) > worst.perMinute / 10
     ) {
       this.#providerQueue.addWithin(provider, NEED_SHOWN_EVERY_MS);
     }
+  }
+
+  #isSaturated(provider: string): boolean {
+    const entry = this.#providers.get(provider);
+    const limit = entry?.compiled.ok === true ? entry.compiled.provider.limits.requestsPerMinute : undefined;
+    return limit !== undefined && (this.#demand.worst(provider)?.perMinute ?? 0) > limit;
   }
 
   #circuitChanged(lane: string, open: boolean): void {
@@ -390,14 +459,26 @@ export class Operator {
     );
   }
 
+  #showProviders(metrics: Metrics): void {
+    for (const provider of this.#providerStore.values()) {
+      const name = keyOf(provider);
+      const accepted = this.#providers.get(name)?.compiled.ok === true;
+      metrics.setProvider(name, { accepted, saturated: this.#isSaturated(name) });
+    }
+  }
+
   /** Every origin that is in use, also one that never failed; what is no longer used goes. */
-  #showCircuits(metrics: Metrics): void {
+  #showOrigins(metrics: Metrics): void {
     const used = new Set<string>();
     for (const { provider, origin } of this.#demand.origins()) {
       if (this.#providerStore.get(provider) === undefined) continue;
       const lane = laneOf(provider, origin);
       used.add(lane);
-      metrics.circuit(provider, origin, this.#health.isOpen(lane));
+      metrics.origin(provider, origin, {
+        circuitOpen: this.#health.isOpen(lane),
+        rejectsAll: this.#health.rejectsAll(lane),
+        paused: this.#health.isPaused(lane),
+      });
     }
     for (const lane of this.#shownLanes) {
       const { provider, origin } = splitLane(lane);

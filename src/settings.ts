@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDuration } from './api/duration.ts';
-import { DNS_LABEL } from './api/schema.ts';
+import { DNS_LABEL, DNS_SUBDOMAIN } from './api/schema.ts';
 import { parseBindAddress } from './observe/bind-address.ts';
 
 /** Every flag: what `--help` and the docs say of it, and how its text is read. */
@@ -67,6 +67,12 @@ const oneOf = <const T extends string>(
     expects: `one of ${values.join(', ')}`,
     schema: reading(text => values.find(value => value === text)),
   });
+
+/** For what stands alone on the command line. */
+const boolean = {
+  expects: 'true or false',
+  schema: reading(text => (text === 'true' ? true : text === 'false' ? false : undefined)),
+};
 
 const bindAddress = (flag: string, rest: { default: string; help: string }) =>
   own(flag, {
@@ -151,11 +157,39 @@ export const SETTINGS = {
     default: 'json',
     help: 'One JSON object a line, or text for people.',
   }),
-  credentialMetrics: own('credential-metrics', {
+  metricsPerCredential: oneOf('metrics-per-credential', ['auto', 'on', 'off'], {
+    default: 'auto',
+    help: 'Series for each credential in /metrics. auto: up to 5,000 credentials. Without them alerts count credentials, and do not name them.',
+  }),
+  leaderElect: own('leader-elect', {
     default: 'true',
-    help: 'Series for each credential in /metrics. false where there are tens of thousands.',
-    expects: 'true or false',
-    schema: reading(text => (text === 'true' ? true : text === 'false' ? false : undefined)),
+    help: 'Works only while it holds the Lease, so that of several replicas one works and the others stand by. false for development, or where there is exactly one replica and never two at once: then no Lease is read or taken.',
+    ...boolean,
+  }),
+  leaseDurationMs: duration('leader-elect-lease-duration', {
+    min: '1s',
+    max: '10m',
+    default: '15s',
+    help: 'How long standbys wait for a leader that they no longer hear of.',
+  }),
+  renewDeadlineMs: duration('leader-elect-renew-deadline', {
+    min: '200ms',
+    max: '10m',
+    default: '10s',
+    help: 'A leader that could not renew its lease for so long starts nothing new. Shorter than the lease’s duration.',
+  }),
+  retryPeriodMs: duration('leader-elect-retry-period', {
+    min: '100ms',
+    max: '1m',
+    default: '2s',
+    help: 'From one renewal of the lease, or one try to take it, to the next. The renew deadline is longer than 1.2 of them.',
+  }),
+  leaseName: own<string>('leader-elect-resource-name', {
+    placeholder: 'NAME',
+    default: 'tokensync',
+    help: 'The Lease, in the operator’s namespace. Operators that share that namespace and serve different ones need a name each.',
+    expects: 'a DNS name, such as tokensync',
+    schema: reading(text => (text.length <= 253 && new RegExp(DNS_SUBDOMAIN).test(text) ? text : undefined)),
   }),
   shutdownTimeoutMs: duration('shutdown-timeout', {
     min: '1s',

@@ -26,7 +26,12 @@ test('defaults', () => {
     rejectionDelaysMs: [60_000, 600_000],
     logLevel: 'info',
     logFormat: 'json',
-    credentialMetrics: true,
+    metricsPerCredential: 'auto',
+    leaderElect: true,
+    leaseDurationMs: 15_000,
+    renewDeadlineMs: 10_000,
+    retryPeriodMs: 2000,
+    leaseName: 'tokensync',
     shutdownTimeoutMs: 25_000,
     proxy: { except: [] },
     version: expect.stringMatching(/^[0-9]+\.[0-9]+\.[0-9]+/) as unknown,
@@ -56,9 +61,14 @@ describe('each flag and variable', () => {
     ],
     ['propagationMarginMs', 'propagation-margin', 'TOKENSYNC_PROPAGATION_MARGIN', '1m30s', 90_000],
     ['rejectionDelaysMs', 'rejection-delays', 'TOKENSYNC_REJECTION_DELAYS', '1s, 2s', [1000, 2000]],
+    ['leaderElect', 'leader-elect', 'TOKENSYNC_LEADER_ELECT', 'false', false],
+    ['leaseDurationMs', 'leader-elect-lease-duration', 'TOKENSYNC_LEADER_ELECT_LEASE_DURATION', '1m', 60_000],
+    ['renewDeadlineMs', 'leader-elect-renew-deadline', 'TOKENSYNC_LEADER_ELECT_RENEW_DEADLINE', '5s', 5000],
+    ['retryPeriodMs', 'leader-elect-retry-period', 'TOKENSYNC_LEADER_ELECT_RETRY_PERIOD', '1s', 1000],
+    ['leaseName', 'leader-elect-resource-name', 'TOKENSYNC_LEADER_ELECT_RESOURCE_NAME', 'a.b', 'a.b'],
     ['logLevel', 'log-level', 'TOKENSYNC_LOG_LEVEL', 'debug', 'debug'],
     ['logFormat', 'log-format', 'TOKENSYNC_LOG_FORMAT', 'text', 'text'],
-    ['credentialMetrics', 'credential-metrics', 'TOKENSYNC_CREDENTIAL_METRICS', 'false', false],
+    ['metricsPerCredential', 'metrics-per-credential', 'TOKENSYNC_METRICS_PER_CREDENTIAL', 'off', 'off'],
     ['shutdownTimeoutMs', 'shutdown-timeout', 'TOKENSYNC_SHUTDOWN_TIMEOUT', '1m', 60_000],
   ])('%s', (setting, flag, variable, text, value) => {
     expect(run([`--${flag}=${text}`])[setting]).toEqual(value);
@@ -73,7 +83,6 @@ describe('each flag and variable', () => {
 
   test('the value may stand apart, and the last one counts', () => {
     expect(run(['--log-level', 'warn', '--log-level', 'error']).logLevel).toBe('error');
-    expect(run(['--credential-metrics=false', '--credential-metrics']).credentialMetrics).toBe(true);
   });
 
   test('OPERATOR_NAMESPACE comes before POD_NAMESPACE', () => {
@@ -131,7 +140,25 @@ describe('mistakes', () => {
     ]);
   });
 
+  test('the times of leader election leave room for one another, and both mistakes are told', () => {
+    const lease = (duration: string, deadline: string, retry: string): string[] => [
+      `--leader-elect-lease-duration=${duration}`,
+      `--leader-elect-renew-deadline=${deadline}`,
+      `--leader-elect-retry-period=${retry}`,
+    ];
+    expect(mistakes(lease('10s', '10s', '9s'))).toEqual([
+      'tokensync: --leader-elect-lease-duration must be longer than --leader-elect-renew-deadline',
+      'tokensync: --leader-elect-renew-deadline must be longer than 1.2 times --leader-elect-retry-period',
+    ]);
+    expect(mistakes(lease('15s', '12s', '10s'))).toHaveLength(1);
+    expect(run(lease('15s', '12001ms', '10s')).retryPeriodMs).toBe(10_000);
+  });
+
   test.each([
+    '--leader-elect=maybe',
+    '--leader-elect-lease-duration=0s',
+    '--leader-elect-resource-name=A',
+    '--leader-elect-resource-name=',
     '--metrics-bind-address=8080',
     '--metrics-bind-address=:65536',
     '--metrics-bind-address=example.test:80',
@@ -147,7 +174,7 @@ describe('mistakes', () => {
     '--rejection-delays=1m,',
     '--rejection-delays=50ms',
     '--rejection-delays=1s,1s,1s,1s,1s,1s,1s,1s,1s,1s',
-    '--credential-metrics=yes',
+    '--metrics-per-credential=yes',
     '--log-format=xml',
     '--watch-namespaces=a/b',
     '--watch-namespaces=,',

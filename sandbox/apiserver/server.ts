@@ -5,14 +5,14 @@ import { DEFINITIONS } from './core-kinds.ts';
 import { kindOf } from './definitions.ts';
 import { Endpoints } from './endpoints.ts';
 import { ApiError } from './errors.ts';
-import { type Call, type Fault, Faults, type Injection, RequestLog } from './faults.ts';
+import type { Call, Fault, Injection, RequestLog } from './faults.ts';
+import { Front } from './front.ts';
 import { Collector } from './gc.ts';
 import { isObject, type JsonObject, type KubeObject, objectOr, textOr } from './json.ts';
 import type { Kind } from './kind.ts';
 import { Objects, type WriteOptions } from './objects.ts';
 import { Registry } from './registry.ts';
 import { refusal } from './responses.ts';
-import { readCall } from './routes.ts';
 import { type Change, keyFor, Store } from './store.ts';
 
 export interface ApiServerOptions {
@@ -57,13 +57,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 class Server implements ApiServer {
-  readonly requests = new RequestLog();
-  private readonly clock: Clock;
+  private readonly front: Front;
   private readonly store: Store;
   private readonly registry = new Registry();
   private readonly objects: Objects;
   private readonly collector: Collector;
-  private readonly faults = new Faults();
   private readonly endpoints: Endpoints;
 
   constructor({
@@ -73,10 +71,10 @@ class Server implements ApiServer {
     historyLimit = 2000,
     watchList = true,
   }: ApiServerOptions) {
-    this.clock = clock;
     this.store = new Store(historyLimit);
     this.objects = new Objects(this.store, clock, random);
     this.collector = new Collector(this.objects, this.registry, clock);
+    this.front = new Front(clock, (call, request) => this.answer(call, request));
     const { registry, objects, collector } = this;
     this.endpoints = new Endpoints({ clock, random, watchList, registry, objects, collector });
     this.store.listen(change => {
@@ -96,6 +94,10 @@ class Server implements ApiServer {
   }
 
   // ---- for tests
+
+  get requests(): RequestLog {
+    return this.front.requests;
+  }
 
   get(resource: string, name: string, namespace?: string): KubeObject | undefined {
     return this.store.get(this.kindNamed(resource).table, keyFor(namespace, name))?.object;
@@ -132,7 +134,7 @@ class Server implements ApiServer {
   }
 
   inject(match: (call: Call) => boolean, fault: Fault, times = 1): Injection {
-    return this.faults.inject(match, fault, times);
+    return this.front.inject(match, fault, times);
   }
 
   listen(listener: (change: Change) => void): () => void {
@@ -168,55 +170,8 @@ class Server implements ApiServer {
 
   // ---- the API
 
-  readonly handler: WireHandler = request => {
-    const call = readCall(request);
-    const fault = this.faults.take(call);
-    if (typeof fault === 'object' && 'delayMs' in fault) {
-      return new Promise(resolve => {
-        this.clock.after(fault.delayMs, () => resolve(this.log(call, this.answer(call, request))));
-      });
-    }
-    return this.log(call, this.answerWith(fault, call, request));
-  };
-
-  private log(call: Call, response: WireResponse): WireResponse {
-    const at = this.clock.wall();
-    const status = response.fault === undefined ? response.status : 0;
-    const { params: _, ...asked } = call;
-    this.requests.add({ ...asked, status, at });
-    return { ...response, headers: { ...response.headers, date: this.date(at) } };
-  }
-
-  private lastDate = { second: -1, text: '' };
-  private date(wall: number): string {
-    const second = Math.floor(wall / 1000);
-    if (second !== this.lastDate.second) this.lastDate = { second, text: new Date(wall).toUTCString() };
-    return this.lastDate.text;
-  }
-
-  private answerWith(
-    fault: Exclude<Fault, { delayMs: number }> | undefined,
-    call: Call,
-    request: WireRequest,
-  ): WireResponse {
-    if (fault === undefined) return this.answer(call, request);
-    if (typeof fault === 'string') return { status: 0, fault };
-    if ('afterCommit' in fault) {
-      this.answer(call, request);
-      return { status: 0, fault: fault.afterCommit };
-    }
-    const { status, reason, message = 'injected', retryAfter } = fault;
-    const details = { name: call.name, group: call.group, kind: call.resource };
-    const error = new ApiError(
-      status,
-      reason,
-      message,
-      retryAfter === undefined ? details : { ...details, retryAfterSeconds: retryAfter },
-    );
-    const response = refusal(error);
-    return retryAfter === undefined
-      ? response
-      : { ...response, headers: { ...response.headers, 'retry-after': String(retryAfter) } };
+  get handler(): WireHandler {
+    return this.front.handler;
   }
 
   private answer(call: Call, request: WireRequest): WireResponse {

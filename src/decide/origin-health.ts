@@ -95,6 +95,11 @@ export class OriginHealth {
     return this.#origins.get(origin)?.circuit?.reason === 'ProviderRejectsAll';
   }
 
+  /** Whether nothing is sent, since several were asked to wait. */
+  isPaused(origin: string): boolean {
+    return (this.#origins.get(origin)?.pausedUntil ?? Number.NEGATIVE_INFINITY) > this.#ports.now();
+  }
+
   /** When it last ended that all were refused: what was refused before it was the provider's trouble. Monotonic ms, or -Infinity. */
   forgivenAt(origin: string): number {
     return this.#origins.get(origin)?.forgivenAt ?? Number.NEGATIVE_INFINITY;

@@ -2,8 +2,6 @@ import type { Random } from '../loop/clock.ts';
 
 const FIRST_MS = 500;
 const LAST_MS = 30_000;
-/** What a server may ask for at most. */
-const RETRY_AFTER_MAX_MS = 120_000;
 
 /**
  * How long to wait before the API server is asked again: 0.5 s doubling to 30 s, less up to half by jitter, since
@@ -12,5 +10,5 @@ const RETRY_AFTER_MAX_MS = 120_000;
  */
 export function backoff(failures: number, retryAfterMs: number | undefined, random: Random): number {
   const step = Math.min(LAST_MS, FIRST_MS * 2 ** Math.min(failures, 16));
-  return Math.max(step * (0.5 + random.next() / 2), Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS));
+  return Math.max(step * (0.5 + random.next() / 2), retryAfterMs ?? 0);
 }

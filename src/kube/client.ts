@@ -24,12 +24,14 @@ export interface KubeCall {
   readonly secret?: boolean | undefined;
   /** Milliseconds for the whole exchange, in place of the client's. */
   readonly timeoutMs?: number | undefined;
+  /** Over a connection that no other request is waiting for: what must be in time stands in no line. */
+  readonly apart?: boolean | undefined;
 }
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 export type WatchCall = Pick<KubeCall, 'path' | 'query' | 'accept'> & { readonly signal: AbortSignal };
 /** What most calls may add. */
-export type CallOptions = Pick<KubeCall, 'accept' | 'secret' | 'signal' | 'timeoutMs'> & {
+export type CallOptions = Pick<KubeCall, 'accept' | 'secret' | 'signal' | 'timeoutMs' | 'apart'> & {
   /** Checks admission, quota and conflicts, and stores nothing. */
   readonly dryRun?: boolean | undefined;
 };
@@ -173,7 +175,7 @@ export class KubeClient {
     const answer = new Answer(what, received => this.#observe(received, began));
     const { method, signal } = call;
     const exchange = new Exchange(
-      this.#endpoint.dispatcher,
+      call.apart === true ? this.#endpoint.watchDispatcher : this.#endpoint.dispatcher,
       { what, origin: this.#origin, method, path: this.#path(call), headers, body, signal },
       answer,
     );
@@ -263,8 +265,8 @@ function describe(name: CallName): string {
   return `${name.verb} ${name.resource}`;
 }
 
-function common({ accept, secret, signal, timeoutMs }: CallOptions): Partial<KubeCall> {
-  return { accept, secret, signal, timeoutMs };
+function common({ accept, secret, signal, timeoutMs, apart }: CallOptions): Partial<KubeCall> {
+  return { accept, secret, signal, timeoutMs, apart };
 }
 
 function dry({ dryRun }: CallOptions): Query {

@@ -11,7 +11,7 @@ export interface Endpoint {
   headers(): Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
   /** Pooled, for requests. It may change: take it for each request. */
   readonly dispatcher: Dispatcher;
-  /** For watches, which hold a connection each for as long as they last. */
+  /** For watches, which hold a connection each for as long as they last, and for what must not wait for one. */
   readonly watchDispatcher: Dispatcher;
   /** After a 401: reads the credentials again. */
   refresh(): Promise<void>;

@@ -105,7 +105,7 @@ export function refusal(
   return new KubeError({
     what: call.what,
     code,
-    reason: nameLike(REASON, status.reason) ?? 'Unknown',
+    reason: nameLike(REASON, status.reason) ?? REASONS[code] ?? 'Unknown',
     sent: 'yes',
     fields: (status.details?.causes ?? []).slice(0, CAUSES_MAX).map(cause => {
       const reason = nameLike(REASON, cause.reason);
@@ -117,10 +117,30 @@ export function refusal(
           : { message: cut(cause.message, DETAIL_MAX) }),
       };
     }),
-    retryAfterMs: call.retryAfterMs ?? (seconds === undefined || seconds <= 0 ? undefined : seconds * 1000),
+    retryAfterMs: waitAskedFor(
+      call.retryAfterMs ?? (seconds === undefined || seconds <= 0 ? undefined : seconds * 1000),
+    ),
     detail: call.secret === true ? undefined : status.message,
   });
 }
+
+/** A server that asks for a day is asked again all the same. */
+const RETRY_AFTER_MAX_MS = 120_000;
+
+function waitAskedFor(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.min(ms, RETRY_AFTER_MAX_MS);
+}
+
+/** For answers without a Status: of flow control, an overloaded server, or whatever stands before it. */
+const REASONS: Readonly<Record<number, string>> = {
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  429: 'TooManyRequests',
+  500: 'InternalError',
+  502: 'BadGateway',
+  503: 'ServiceUnavailable',
+  504: 'Timeout',
+};
 
 function nameLike(shape: RegExp, text: string | undefined): string | undefined {
   return text !== undefined && shape.test(text) ? text : undefined;

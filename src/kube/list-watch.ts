@@ -4,8 +4,8 @@ import type { Log } from '../loop/log.ts';
 import { backoff } from './backoff.ts';
 import type { KubeClient, Query } from './client.ts';
 import { codeOf } from './exchange.ts';
-import { KubeError, refusal } from './kube-error.ts';
-import { openWatch } from './open-watch.ts';
+import { isNotFound, KubeError, refusal } from './kube-error.ts';
+import { openWatch, silenceAllowedMs } from './open-watch.ts';
 import { pagedList } from './paged-list.ts';
 import { NO_INITIAL_END, watchEnd } from './watch-end.ts';
 import {
@@ -51,12 +51,18 @@ export interface ListWatchOptions<T> {
   readonly log: Log;
   /** For logs: `secrets`. */
   readonly name: string;
+  /** What to do about a server that does not know the collection. */
+  readonly ifMissing?: string;
 }
 
 export interface ListWatchHealth {
   readonly state: 'idle' | 'listing' | 'watching' | 'waiting' | 'stopped';
   /** When the server last gave a sign of life, by the monotonic clock. */
   readonly lastEventMono: number;
+  /** The collection may have changed unseen: nothing was heard of it for longer than a watch that works is silent. */
+  readonly deaf: boolean;
+  /** Nothing was heard, and nothing tried either: a defect, and not the server's absence. */
+  readonly stuck: boolean;
   /** Lists and watches begun after the first. */
   readonly restarts: number;
   readonly syncedOnce: boolean;
@@ -68,7 +74,11 @@ const LIVED_MS = 10_000;
  * After as long without an event or bookmark, the next watch begins with a list. A server whose history was set back
  * (a restored etcd) waits in silence for a version that it has not reached, and nothing else would ever tell.
  */
-const UNHEARD_MS = 290_000;
+const UNHEARD_MS = silenceAllowedMs(true);
+/** For the list that comes after a silence. */
+const LIST_GRACE_MS = 60_000;
+/** Longer than any watch, list or wait between two tries. */
+const STUCK_MS = 900_000;
 
 const ACCEPT_METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
@@ -101,8 +111,11 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
   /** Where the watch goes on; undefined when a list is needed. */
   #version: string | undefined;
   #streams = true;
+  /** The server was seen to send them. */
+  #bookmarks = false;
   /** When the version was last confirmed: by a list, an event or a bookmark. */
   #heardAt = 0;
+  #begunAt = 0;
   /** Since when the present watch has been open. */
   #openedAt: number | undefined;
   readonly #stopping = new AbortController();
@@ -116,9 +129,12 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
   }
 
   get health(): ListWatchHealth {
+    const now = this.#options.clock.monotonic();
     return {
       state: this.#stopped ? 'stopped' : this.#state,
       lastEventMono: this.#lastEventMono,
+      deaf: this.#syncedOnce && now - this.#heardAt > silenceAllowedMs(this.#bookmarks) + LIST_GRACE_MS,
+      stuck: this.#running !== undefined && now - Math.max(this.#lastEventMono, this.#begunAt) > STUCK_MS,
       restarts: Math.max(0, this.#attempts - 1),
       syncedOnce: this.#syncedOnce,
     };
@@ -148,6 +164,7 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
     const { clock } = this.#options;
     while (!this.#stopped) {
       this.#attempts++;
+      this.#begunAt = clock.monotonic();
       this.#openedAt = undefined;
       let error: unknown;
       try {
@@ -178,8 +195,10 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
     const retryAfterMs = error instanceof KubeError ? error.retryAfterMs : undefined;
     const ms = calm && this.#failures === 0 ? 0 : backoff(this.#failures, retryAfterMs, random);
     this.#failures++;
+    const { ifMissing } = this.#options;
     const fields = {
       resource: name,
+      ...(isNotFound(error) && ifMissing !== undefined ? { todo: ifMissing } : {}),
       relist: this.#version === undefined,
       waitMs: Math.round(ms),
       ...told(error),
@@ -227,6 +246,7 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
           throw new KubeError({ what: this.#what, code: 0, reason: NO_INITIAL_END, sent: 'yes' });
         }
         listing = false;
+        this.#bookmarks = true;
         this.#listed([...initial.values()], version);
         initial.clear();
         this.#opened();
@@ -254,13 +274,24 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
   async #open(extra: Query, on: Parameters<typeof openWatch>[1]): Promise<void> {
     const { client, clock, random, path, query, metadataOnly = false } = this.#options;
     const { signal } = this.#stopping;
+    const bookmarks = this.#bookmarks;
     const event = (event: WatchEvent): void => {
       this.#alive();
-      this.#heardAt = this.#lastEventMono;
+      if (!on.listing()) this.#heardAt = this.#lastEventMono;
       on.event(event);
     };
     await openWatch(
-      { client, clock, random, path, query: { ...query, ...extra }, metadataOnly, signal, what: this.#what },
+      {
+        client,
+        clock,
+        random,
+        path,
+        query: { ...query, ...extra },
+        metadataOnly,
+        bookmarks,
+        signal,
+        what: this.#what,
+      },
       { ...on, event },
     );
   }
@@ -270,6 +301,7 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
     const version = versionOf(object);
     switch (type) {
       case 'BOOKMARK':
+        this.#bookmarks = true;
         this.#handle(() => handler.progress?.(version));
         break;
       case 'ADDED':

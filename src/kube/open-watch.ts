@@ -13,8 +13,13 @@ const HEAD_MS = 30_000;
 const LIST_SILENCE_MS = 30_000;
 /** Past the end that the watch itself asked for. */
 const GRACE_MS = 30_000;
-/** A server that sent one bookmark on a connection sends one a minute; one that sent none may have none to send. */
-const BOOKMARK_SILENCE_MS = 180_000;
+/** Of a server that is known to send bookmarks, one a minute: by then two did not come. */
+const BOOKMARK_SILENCE_MS = 130_000;
+
+/** The longest that a watch may be silent before it is given up. @param bookmarks the server has sent some before. */
+export function silenceAllowedMs(bookmarks: boolean, watchSeconds = WATCH_SECONDS.most): number {
+  return bookmarks ? BOOKMARK_SILENCE_MS : watchSeconds * 1000 + GRACE_MS;
+}
 
 const ACCEPT_METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 
@@ -25,6 +30,8 @@ interface WatchRequest {
   readonly path: string;
   readonly query: Query;
   readonly metadataOnly: boolean;
+  /** The server has sent bookmarks before. */
+  readonly bookmarks: boolean;
   readonly signal: AbortSignal;
   readonly what: string;
 }
@@ -51,14 +58,14 @@ export async function openWatch(request: WatchRequest, on: WatchListener): Promi
   const connection = new AbortController();
   const abort = (): void => connection.abort();
   let silence = 'NoAnswer';
-  let bookmarked = false;
+  let { bookmarks } = request;
   let closed = false;
   const watchdog = new Watchdog(clock, () => connection.abort(broken(silence)));
   const feed = (): void => {
     const listing = on.listing();
     silence = listing ? NO_INITIAL_END : 'WatchSilent';
     if (listing) watchdog.feed(LIST_SILENCE_MS);
-    else watchdog.feed(bookmarked ? BOOKMARK_SILENCE_MS : timeoutSeconds * 1000 + GRACE_MS);
+    else watchdog.feed(silenceAllowedMs(bookmarks, timeoutSeconds));
   };
   const unheard = (): boolean => closed || connection.signal.aborted;
   if (signal.aborted) abort();
@@ -82,7 +89,7 @@ export async function openWatch(request: WatchRequest, on: WatchListener): Promi
           if (unheard()) return;
           const event = parseEvent(line);
           if (event === undefined) throw broken('NotAnEvent');
-          bookmarked ||= event.type === 'BOOKMARK' && !on.listing();
+          bookmarks ||= event.type === 'BOOKMARK';
           on.event(event);
           feed();
         },

@@ -3,6 +3,13 @@ import type { Clock, Timer } from '../loop/clock.ts';
 import { failureOf, MAX_BODY_BYTES, stopped, timedOut, tooLarge } from './failures.ts';
 import type { ProviderAnswer, ProviderRequest, Sent } from './types.ts';
 
+interface Limits {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly mayStart: (leftMs: number) => boolean;
+}
+
 /**
  * One request and its whole answer over an undici dispatcher.
  *
@@ -13,7 +20,7 @@ export function exchange(
   dispatcher: Dispatcher,
   url: URL,
   request: ProviderRequest,
-  limits: { readonly clock: Clock; readonly timeoutMs: number; readonly signal: AbortSignal },
+  limits: Limits,
 ): Promise<Sent> {
   return new Promise(resolve => {
     const handler = new AnswerHandler(resolve, limits);
@@ -46,6 +53,8 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
   readonly #resolve: (sent: Sent) => void;
   readonly #signal: AbortSignal;
   readonly #deadline: Timer;
+  /** How long is left; a timer may fire late. */
+  readonly #mayStart: () => boolean;
   readonly #onAbort = (): void => this.stop();
   #controller: Dispatcher.DispatchController | undefined;
   #settled = false;
@@ -54,12 +63,14 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #size = 0;
 
-  constructor(
-    resolve: (sent: Sent) => void,
-    limits: { readonly clock: Clock; readonly timeoutMs: number; readonly signal: AbortSignal },
-  ) {
+  constructor(resolve: (sent: Sent) => void, limits: Limits) {
     this.#resolve = resolve;
     this.#signal = limits.signal;
+    const until = limits.clock.monotonic() + limits.timeoutMs;
+    this.#mayStart = () => {
+      const left = until - limits.clock.monotonic();
+      return left > 0 && limits.mayStart(left);
+    };
     this.#deadline = limits.clock.after(limits.timeoutMs, () =>
       this.#giveUp({ ok: false, failure: timedOut(limits.timeoutMs, this.#started) }),
     );
@@ -75,9 +86,10 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    // given up while connecting: it must not be sent now
+    // given up while connecting, or no longer allowed: it must not be sent now
+    if (!this.#settled && !this.#mayStart()) this.stop();
     if (this.#settled) controller.abort(new Error('given up'));
+    this.#controller = controller;
   }
 
   onResponseStart(

@@ -43,7 +43,7 @@ export function createTransport(options: TransportOptions): Transport {
     dial: options.dial ?? systemDial,
   });
   return {
-    async send(account, request, signal) {
+    async send(account, request, signal, mayStart = () => true) {
       try {
         if (!URL.canParse(request.url)) return { ok: false, failure: requestInvalid() };
         const url = new URL(request.url);
@@ -52,7 +52,7 @@ export function createTransport(options: TransportOptions): Transport {
         if (refused !== undefined) return { ok: false, failure: refused };
         const through = dispatcher ?? network.dispatcher(proxyFor(url, proxy));
         const { timeoutMs } = account.provider.limits;
-        return await exchange(through, url, request, { clock, timeoutMs, signal });
+        return await exchange(through, url, request, { clock, timeoutMs, signal, mayStart });
       } catch (error) {
         return { ok: false, failure: failureOf(error, false) };
       }

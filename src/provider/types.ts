@@ -94,8 +94,15 @@ export interface Transport {
   /**
    * One exchange, no redirect followed, within the provider's deadline, never throwing.
    * `signal` aborts it (then the failure says whether it may have been sent).
+   * @param mayStart asked at the last moment before a byte is written, with the ms that are left of the deadline:
+   * making a connection takes time, and a process may be paused in it. False: nothing is sent.
    */
-  send(account: Account, request: ProviderRequest, signal: AbortSignal): Promise<Sent>;
+  send(
+    account: Account,
+    request: ProviderRequest,
+    signal: AbortSignal,
+    mayStart?: (leftMs: number) => boolean,
+  ): Promise<Sent>;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 import type { CredentialStatus } from '../api/credential.ts';
 import { CREDENTIAL_KIND } from '../api/names.ts';
-import { CONDITION, type Reason } from '../api/reasons.ts';
+import { CONDITION, REASONS, type Reason } from '../api/reasons.ts';
 import { type Observation, readiness, type Verdict } from '../decide/decide.ts';
 import type { LoginRecord } from '../decide/login-limit.ts';
 import { renewal } from '../decide/renewal.ts';
@@ -41,6 +41,8 @@ export interface Concluded {
   readonly status: CredentialStatus;
   readonly ready: Verdict;
   readonly renewAt: number | undefined;
+  /** Why only a person can help, also while a token lives and status does not say so yet. */
+  readonly stopped: Verdict | undefined;
 }
 
 /** Status, for success and failure alike: from what was found and what came of it. Pure but for the time. */
@@ -86,7 +88,7 @@ export function statusOf(observed: Observed, facts: Facts, context: Context): Co
         : previous?.lastHandledRefreshAt,
     handledProviderRefresh: handledProviderRefresh(observed, facts, stalled !== undefined),
   });
-  return { status, ready, renewAt: next?.at };
+  return { status, ready, renewAt: next?.at, stopped: facts.stopped };
 }
 
 /** A crash, or the API server, may have kept from status that the last attempt worked: the Secret tells. */
@@ -168,6 +170,11 @@ export async function writeStatus(
   for (let tried = 1; ; tried += 1) {
     const latest = context.credentials.get(key);
     if (latest === undefined || latest.metadata.uid !== identity.uid) return false;
+    // Whoever leads now has counted since, and knows better.
+    if (!context.owns(key, 0) && isOthers(latest.status, observed)) {
+      delete memory.unwrittenStatus;
+      return false;
+    }
     if (sameStatus(latest.status, status)) {
       delete memory.unwrittenStatus;
       return true;
@@ -179,6 +186,7 @@ export async function writeStatus(
         accept: METADATA_ONLY,
       });
       delete memory.unwrittenStatus;
+      memory.writtenStatus = status;
       context.credentials.set({
         ...latest,
         metadata: { ...latest.metadata, resourceVersion: written.metadata.resourceVersion },
@@ -200,6 +208,12 @@ export async function writeStatus(
   }
 }
 
+/** A status that is neither as we found it nor as we wrote it. */
+function isOthers(status: CredentialStatus | undefined, { credential, memory }: Observed): boolean {
+  const known = [credential.status, memory.writtenStatus];
+  return status !== undefined && !known.some(each => each !== undefined && sameStatus(status, each));
+}
+
 /** What the world sees besides status: gauges, and an event where something changed. */
 export function announce(
   observed: Observed,
@@ -211,10 +225,15 @@ export function announce(
   const { status, ready } = concluded;
   context.metrics.setCredential(identity.namespace, identity.name, spec.providerRef.name, {
     ready: ready.status === 'True',
+    reason: ready.reason,
+    begun: held !== undefined || status.login?.provenAt !== undefined,
+    suspended: spec.suspend,
+    expiresAt: held?.expiresAt,
+    renewAt: spec.suspend ? undefined : concluded.renewAt,
+    lastSuccess: held?.issuedAt,
     rejections: status.login?.tries ?? 0,
-    ...(held?.expiresAt === undefined ? {} : { expiresAt: held.expiresAt }),
-    ...(concluded.renewAt === undefined ? {} : { renewAt: concluded.renewAt }),
-    ...(held === undefined ? {} : { lastSuccess: held.issuedAt }),
+    stopped: concluded.stopped?.reason,
+    failing: asReason(status.failures?.reason),
   });
   if (plan !== undefined) {
     const period =
@@ -228,6 +247,11 @@ export function announce(
     if (relieved !== undefined) context.demandChanged(relieved);
   }
   recordChanges(observed, concluded, context);
+}
+
+/** What stands in a status may have been written by anyone: a label takes only what we know. */
+function asReason(text: string | undefined): Reason | undefined {
+  return text !== undefined && Object.hasOwn(REASONS, text) ? (text as Reason) : undefined;
 }
 
 function recordChanges(observed: Observed, { status, ready }: Concluded, context: Context): void {

@@ -40,10 +40,10 @@ export interface Context {
   readonly log: Log;
   /** Labels of a namespace; where namespaces are not watched, its name alone (`kubernetes.io/metadata.name`). */
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
-  /** Whether this replica may act on the key for the next `ms`: the seam for leases and shards. */
+  /** Whether this replica may act on the key for the next `ms`. A key that is refused is looked at again once it may. */
   readonly owns: (key: string, ms: number) => boolean;
-  /** Aborts what is under way when draining takes too long. */
-  readonly abandon: AbortSignal;
+  /** Aborts what is under way for the key: when it is no longer ours, and when draining takes too long. */
+  readonly abandon: (key: string) => AbortSignal;
   readonly demand: Demand;
   /** A definition's Saturated condition may have changed. */
   readonly demandChanged: (provider: string) => void;

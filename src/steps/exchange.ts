@@ -1,7 +1,7 @@
 import { counted, mustCount, notRefused } from '../decide/login-limit.ts';
 import { failuresOf } from '../decide/status.ts';
 import type { Session } from '../kube/session.ts';
-import type { ProviderRequest, Read } from '../provider/types.ts';
+import type { Account, ProviderRequest, Read, Sent } from '../provider/types.ts';
 import { blockedBefore, standingRecord } from './clearance.ts';
 import type { Context } from './context.ts';
 import type { Observed } from './observe.ts';
@@ -40,29 +40,51 @@ export async function exchange(
     return { kind: 'overtaken' };
   }
   const before = standingRecord(observed, login, context);
-  const maySend = (): boolean =>
-    isCurrent(observed, context) && context.owns(key, account.provider.limits.timeoutMs);
-  if (!maySend()) return { kind: 'overtaken' };
+  const { timeoutMs } = account.provider.limits;
+  if (!isCurrent(observed, context)) return { kind: 'overtaken' };
+  // It comes back when it is ours again.
+  if (!context.owns(key, timeoutMs)) return { kind: 'waiting' };
   // A refused refresh token may be how a changed password looks.
   const failing =
     failuresOf(observed.previous) !== undefined || memory.refreshFailures > 0 || lateFor(observed, context);
   const counts = mustCount(before, failing) || observed.observation.refreshRequested;
+  let takenBack: Pick<Extract<Attempt, { kind: 'overtaken' }>, 'login'> = {};
   // What Ready says of another account is said before its token comes, too.
   if (step === 'login' && (counts || observed.observation.account === 'other')) {
     const now = context.serverTime.now();
     const written = await ports.count(counts ? counted(before, login.digests, now) : before);
     if (!written) return { kind: 'overtaken' };
-    if (!maySend()) return { kind: 'overtaken', login: notRefused(before, login.digests) };
+    takenBack = { login: notRefused(before, login.digests) };
+    if (!mayStart(observed, timeoutMs, context)) return { kind: 'overtaken', ...takenBack };
   }
 
   const sentAt = context.serverTime.now();
   const began = context.clock.monotonic();
-  const sent = await context.outside(context.transport.send(account, request, context.abandon));
+  const sent = await send(observed, account, request, context);
+  if (sent === 'held back') return { kind: 'overtaken', ...takenBack };
   const read: Read = sent.ok
     ? context.engine.read(account, step, sent.answer, context.serverTime.now())
     : { ok: false, failure: sent.failure };
   report(observed, plan, step, read, (context.clock.monotonic() - began) / 1000, context);
   return { sentAt, before, read };
+}
+
+/** Sends, unless the key was lost or changed while the connection was made: the provider has no part in that. */
+async function send(
+  observed: Observed,
+  account: Account,
+  request: ProviderRequest,
+  context: Context,
+): Promise<Sent | 'held back'> {
+  const abandon = context.abandon(observed.key);
+  const may = (ms: number): boolean => mayStart(observed, ms, context);
+  const sent = await context.outside(context.transport.send(account, request, abandon, may));
+  const heldBack = !sent.ok && sent.failure.sent === 'no' && (abandon.aborted || !may(0));
+  return heldBack ? 'held back' : sent;
+}
+
+function mayStart(observed: Observed, ms: number, context: Context): boolean {
+  return isCurrent(observed, context) && context.owns(observed.key, ms);
 }
 
 /** Well past its time, it may have been sent already by a process that died of the answer. */

@@ -34,7 +34,10 @@ export async function judge(
     // A provider that rotates has killed the old one already.
     await saveSession(
       observed,
-      { ...nextSession(memory.session?.content, plan, login, memory.uid), refreshToken },
+      {
+        ...nextSession(memory.unsavedSession ?? memory.session?.content, plan, login, memory.uid),
+        refreshToken,
+      },
       context,
     );
   }

@@ -43,6 +43,8 @@ export interface Memory {
   blocked: { count: number; retryAt: number; generation: number } | undefined;
   /** A status that is true but could not be written yet. */
   unwrittenStatus?: CredentialStatus;
+  /** The last that was written by us. */
+  writtenStatus?: CredentialStatus;
 }
 
 export function newMemory(uid: string): Memory {

@@ -76,7 +76,10 @@ export async function writeTarget(
       if (!isConflict(error) && !isNotFound(error)) return refusedWrite(error, target.name);
     }
     const now = await readNow(context, identity.namespace, target.name);
+    const leads = context.owns(observed.key, 0);
     if (now === undefined) {
+      // What became of it is for whoever leads now.
+      if (!leads) return overtaken(target.name);
       precondition = 'absent';
       continue;
     }
@@ -86,6 +89,7 @@ export async function writeTarget(
       delete memory.token;
       return { ok: true, held: other };
     }
+    if (!leads && other?.account !== held.account) return overtaken(target.name);
     precondition = { uid: now.metadata.uid, resourceVersion: now.metadata.resourceVersion };
   }
   return {
@@ -227,7 +231,18 @@ async function settleSession(observed: Observed, session: Session, context: Cont
   const content = parseSession(now);
   memory.session = { version: now.metadata.resourceVersion, content };
   // Another replica saved a later answer: ours would bring back a dead refresh token.
-  if (content?.uid === identity.uid && content.sequence > session.sequence) delete memory.unsavedSession;
+  if (content?.uid === identity.uid && isLater(content, session, !context.owns(observed.key, 0)))
+    delete memory.unsavedSession;
+}
+
+/**
+ * Whether another's session is the later one. Two replicas may have counted on from the same sequence, the one that led
+ * before not knowing of the other: so when they were sent comes first. @param otherwise who leads has the later one.
+ */
+function isLater(other: Session, ours: Session, otherwise: boolean): boolean {
+  const [theirs, own] = [other.answer?.issuedAt, ours.answer?.issuedAt];
+  if (theirs !== undefined && own !== undefined && theirs !== own) return theirs > own;
+  return other.sequence === ours.sequence ? otherwise : other.sequence > ours.sequence;
 }
 
 async function writeSession(
@@ -368,6 +383,11 @@ function conflict(name: string): { ok: false; verdict: Verdict; later: false } {
       message: `Secret ${name} belongs to someone else and is never touched: choose another name, or remove it.`,
     },
   };
+}
+
+/** A late answer: another replica leads, and what it did with the Secret stands. */
+function overtaken(name: string): { ok: false; verdict: Verdict; later: true } {
+  return { ok: false, later: true, verdict: blocked(`Secret ${name} was changed by another replica.`) };
 }
 
 function blocked(message: string): Verdict {

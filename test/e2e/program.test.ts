@@ -2,15 +2,14 @@ import { existsSync } from 'node:fs';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { type Authority, createAuthority } from '../../sandbox/certificates.ts';
 import { type Fixture, FLOWS, type FlowName, fixture } from '../../sandbox/fixtures.ts';
-import { createProviders, type Providers } from '../../sandbox/providers/index.ts';
-import { startProxy } from '../../sandbox/proxy.ts';
-import { seeded } from '../../sandbox/random.ts';
-import { serve } from '../../sandbox/serve.ts';
+import type { Providers } from '../../sandbox/providers/index.ts';
 import { readYaml } from '../../sandbox/world.ts';
 import { isObject } from '../../sandbox/apiserver/json.ts';
-import { systemClock } from '../../src/loop/clock.ts';
+import { realCluster } from '../real/cluster.ts';
 import { Canaries } from '../support/canaries.ts';
-import { type Item, type SandboxCluster, sandboxCluster } from './cluster.ts';
+import { onRealServer, sandboxOnly } from '../support/sandbox-only.ts';
+import { type Cluster, data, isReady, type SandboxCluster, sandboxCluster } from './cluster.ts';
+import { startOutside } from './outside.ts';
 import { Program } from './program.ts';
 
 /** The program itself, over real sockets: what a user starts, and how it ends. */
@@ -18,36 +17,46 @@ import { Program } from './program.ts';
 const ANY_PORT = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
 const authority = createAuthority();
 
-interface Place {
-  readonly cluster: SandboxCluster;
+interface Place<C extends Cluster = Cluster> {
+  readonly cluster: C;
   readonly providers: Providers;
   readonly start: (...flags: string[]) => Program;
   readonly apply: (flow: FlowName, index: number) => Promise<Fixture>;
 }
 
 /** A cluster with our CRDs and definitions, and the providers behind a proxy. */
-async function place({ onTestFinished }: TestContext, options: { listen?: boolean } = {}): Promise<Place> {
-  const made: Authority = await authority;
+async function place(context: TestContext): Promise<Place> {
+  const made = await authority;
+  const cluster = onRealServer ? await realCluster() : await sandboxCluster(made);
+  await install(cluster, made);
+  return placeIn(context, cluster);
+}
+
+/** A sandbox, which can be hurt. Without `listen`, its port is closed and nothing is there. */
+async function sandboxPlace(
+  context: TestContext,
+  options: { readonly listen: boolean },
+): Promise<Place<SandboxCluster>> {
+  const made = await authority;
   const cluster = await sandboxCluster(made, options);
-  const providers = createProviders({ clock: systemClock, random: seeded('e2e') });
-  const server = await serve(providers.handler, { tls: await made.issue(providers.hosts) });
-  const proxy = await startProxy(asked =>
-    providers.route(`https://${asked.replace(/:443$/, '')}`) === undefined ? undefined : server.port,
-  );
+  if (options.listen) await install(cluster, made);
+  return placeIn(context, cluster);
+}
+
+async function placeIn<C extends Cluster>({ onTestFinished }: TestContext, cluster: C): Promise<Place<C>> {
+  const outside = await startOutside(await authority);
+  const { providers } = outside;
   const programs: Program[] = [];
   onTestFinished(async () => {
     for (const program of programs) program.signal('SIGKILL');
     await Promise.all(programs.map(program => program.exited));
-    await Promise.all([cluster.close(), server.close(), proxy.close()]);
+    await Promise.all([cluster.close(), outside.close()]);
   });
-  if (options.listen !== false) await install(cluster, made);
   return {
     cluster,
     providers,
     start: (...flags) => {
-      const program = new Program([`--kubeconfig=${cluster.kubeconfig}`, ...ANY_PORT, ...flags], {
-        HTTPS_PROXY: proxy.url,
-      });
+      const program = new Program([`--kubeconfig=${cluster.kubeconfig}`, ...ANY_PORT, ...flags], outside.env);
       programs.push(program);
       return program;
     },
@@ -60,7 +69,7 @@ async function place({ onTestFinished }: TestContext, options: { listen?: boolea
   };
 }
 
-async function install({ client }: SandboxCluster, { ca }: Authority): Promise<void> {
+async function install({ client }: Cluster, { ca }: Authority): Promise<void> {
   await client.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tokensync' } });
   for (const crd of readYaml('crds')) await client.apply(crd);
   for (const definition of readYaml('deploy/providers')) {
@@ -69,18 +78,12 @@ async function install({ client }: SandboxCluster, { ca }: Authority): Promise<v
   }
 }
 
-function isReady({ status }: Item): boolean {
-  return JSON.stringify(status ?? {}).includes('"type":"Ready","status":"True"');
-}
-
-function data(secret: Item | undefined): Record<string, string> {
-  const values = isObject(secret?.data) ? Object.entries(secret.data) : [];
-  return Object.fromEntries(
-    values.map(([key, value]) => [
-      key,
-      Buffer.from(typeof value === 'string' ? value : '', 'base64').toString(),
-    ]),
-  );
+/** More requests than these have arrived. */
+function wasAsked({ log }: Providers, before: number): Promise<void> {
+  return new Promise(resolve => {
+    const look = (): void => void (log.count() > before ? resolve() : setImmediate(look));
+    look();
+  });
 }
 
 /** Nothing secret in what the program said and wrote, but for Secrets' data. */
@@ -103,8 +106,16 @@ async function expectNoLeaks(
   for (const text of [...said, ...written]) expect(canaries.find(text)).toEqual([]);
 }
 
+const FAULT =
+  'a fault is injected at a call; on a real server the failures of its own tests come from without';
+const CLOSED =
+  'the port of the API server is closed at first; starts and ends of a real one have tests of their own';
+
+/** A real cluster has room for one at a time. */
+const describeEach = onRealServer ? describe : describe.concurrent;
+
 // Quick on a machine of its own, and patient on one that is busy.
-describe.concurrent('the program', { timeout: 90_000 }, () => {
+describeEach('the program', { timeout: 90_000 }, () => {
   test('makes all seven flows Ready, tells how it is, and ends when asked to', async context => {
     const there = await place(context);
     const { cluster, start, apply } = there;
@@ -138,10 +149,7 @@ describe.concurrent('the program', { timeout: 90_000 }, () => {
     providers.pgf.behaviour.latencyMs = 700;
     const asked = providers.log.count();
     const { name } = await apply('pgf/login', 1);
-    await new Promise<void>(resolve => {
-      const look = (): void => void (providers.log.count() > asked ? resolve() : setImmediate(look));
-      look();
-    });
+    await wasAsked(providers, asked);
     program.signal('SIGTERM');
     await program.logged('draining');
     await apply('ventiapp/password', 2);
@@ -164,6 +172,8 @@ describe.concurrent('the program', { timeout: 90_000 }, () => {
     await cluster.client.until('ProviderCredential', ([item]) =>
       JSON.stringify(item?.status ?? {}).includes('"tries":1'),
     );
+    // Not before: what was never sent is no try, and would not be counted.
+    await wasAsked(providers, 0);
     program.signal('SIGTERM');
     expect(await program.exited).toEqual({ code: 0, signal: null });
     const status = JSON.stringify((await cluster.client.get('ProviderCredential', name))?.status);
@@ -186,23 +196,26 @@ describe.concurrent('the program', { timeout: 90_000 }, () => {
     expect(await program.exited).not.toEqual({ code: 0, signal: null });
   });
 
-  test('waits for an API server that is not there, says so, is not ready, and goes on when it comes', async context => {
-    const { cluster, start } = await place(context, { listen: false });
-    const program = start();
-    const line = await program.logged('waiting for the API server');
-    expect(JSON.parse(line)).toMatchObject({ level: 'warn', retryInMs: 500 });
-    const notReady = await program.get('/readyz');
-    expect(notReady.status).toBe(503);
-    expect(notReady.text).toContain('not synced');
-    expect(await program.get('/healthz')).toMatchObject({ status: 200 });
-    await cluster.listen();
-    await install(cluster, await authority);
-    await program.logged('work begins');
-    expect(await program.get('/readyz')).toMatchObject({ status: 200 });
-  });
+  sandboxOnly(CLOSED)(
+    'waits for an API server that is not there, says so, is not ready, and goes on when it comes',
+    async context => {
+      const { cluster, start } = await sandboxPlace(context, { listen: false });
+      const program = start();
+      const line = await program.logged('waiting for the API server');
+      expect(JSON.parse(line)).toMatchObject({ level: 'warn', reason: 'ECONNREFUSED' });
+      const notReady = await program.get('/readyz');
+      expect(notReady.status).toBe(503);
+      expect(notReady.text).toContain('not synced');
+      expect(await program.get('/healthz')).toMatchObject({ status: 200 });
+      await cluster.listen();
+      await install(cluster, await authority);
+      await program.logged('work begins');
+      expect(await program.get('/readyz')).toMatchObject({ status: 200 });
+    },
+  );
 
-  test('ends while it still waits for an API server', async context => {
-    const { start } = await place(context, { listen: false });
+  sandboxOnly(CLOSED)('ends while it still waits for an API server', async context => {
+    const { start } = await sandboxPlace(context, { listen: false });
     const program = start();
     await program.logged('waiting for the API server');
     program.signal('SIGTERM');
@@ -210,11 +223,11 @@ describe.concurrent('the program', { timeout: 90_000 }, () => {
     expect(program.stderr).toBe('');
   });
 
-  test('ends while the first lists are under way', async context => {
-    const { cluster, start } = await place(context);
+  sandboxOnly(FAULT)('ends while the first lists are under way', async context => {
+    const { cluster, start } = await sandboxPlace(context, { listen: true });
     const asked = new Promise<void>(resolve => {
-      cluster.api.inject(({ verb }) => {
-        if (verb !== 'list' && verb !== 'watch') return false;
+      cluster.api.inject(({ verb, resource }) => {
+        if ((verb !== 'list' && verb !== 'watch') || resource === 'leases') return false;
         resolve();
         return true;
       }, 'hang');
@@ -226,8 +239,8 @@ describe.concurrent('the program', { timeout: 90_000 }, () => {
     expect(program.stderr).toBe('');
   });
 
-  test('ends with 1 and says why when it may not read its own Secret', async context => {
-    const { cluster, start } = await place(context);
+  sandboxOnly(FAULT)('ends with 1 and says why when it may not read its own Secret', async context => {
+    const { cluster, start } = await sandboxPlace(context, { listen: true });
     cluster.api.inject(({ resource, name }) => resource === 'secrets' && name !== '', {
       status: 403,
       reason: 'Forbidden',

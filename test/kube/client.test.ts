@@ -175,13 +175,14 @@ describe('a refusal', () => {
     const answer = failure(client.get(SECRET, Any));
     (await api.next()).json(502, body);
     const error = await answer;
-    expect(error).toMatchObject({ code: 502, reason: 'Unknown' });
+    expect(error).toMatchObject({ code: 502, reason: 'BadGateway' });
     expect(everythingOf(error)).not.toContain(CANARY);
   });
 
   test.each([
     ['seconds', { 'retry-after': '7' }, {}, 7000],
     ['a date', { 'retry-after': 'Sat, 21 Nov 2026 10:00:30 GMT' }, {}, 30_000],
+    ['a day', { 'retry-after': '86400' }, {}, 120_000],
     ['nonsense', { 'retry-after': 'soon' }, {}, undefined],
     ['the body', {}, { details: { retryAfterSeconds: 3 } }, 3000],
     ['nothing', {}, {}, undefined],

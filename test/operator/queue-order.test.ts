@@ -101,6 +101,26 @@ describe('limits of an origin', () => {
   });
 });
 
+describe('two operators, each for its own namespaces', () => {
+  test('do not answer each other in a provider’s status without end, where one finds it saturated', async () => {
+    const it = await scene({
+      flow: 'sendfact/token',
+      before: limited('sendfact', { requestsPerMinute: 1 }),
+      flags: ['--watch-namespaces=default'],
+    });
+    await it.start(['--watch-namespaces=kube-public']);
+    const spared = addCredential(it.world, 'sendfact/token', 2, {
+      namespace: 'kube-public',
+      spec: { suspend: true },
+    });
+    await it.advance(MINUTE);
+    it.calm();
+    await it.advance(30 * MINUTE);
+    expect(isReady(it.world, spared)).toBe(false);
+    expect(it.calls['patch clustertokenproviders/status'] ?? 0).toBeLessThan(65);
+  });
+});
+
 describe('what credentials need of an origin', () => {
   const needed = (world: World, name: string): string | undefined =>
     ProviderStatus.parse(world.api.get('clustertokenproviders', name)?.status).conditions.find(

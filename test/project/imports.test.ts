@@ -24,6 +24,7 @@ const WRONG = {
   'decide-is-pure': ['src/decide/reading.ts', 'node:fs', '', ''],
   'provider-knows-no-cluster': ['src/provider/clustered.ts', '../kube/x.ts', 'src/kube/x.ts', ''],
   'kube-knows-no-provider': ['src/kube/provided.ts', '../provider/x.ts', 'src/provider/x.ts', ''],
+  'lead-knows-only-leases': ['src/lead/working.ts', '../steps/x.ts', 'src/steps/x.ts', ''],
   'observe-only-observes': ['src/observe/acting.ts', '../kube/y.ts', 'src/kube/y.ts', ''],
   'main-is-the-root': ['src/operator.ts', './main.ts', 'src/main.ts', ''],
 } as const;
