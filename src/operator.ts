@@ -22,7 +22,7 @@ import type { ServerTime } from './kube/server-time.ts';
 import { Store } from './kube/store.ts';
 import { type Clock, type Random, sleep } from './loop/clock.ts';
 import { type Ownership, SOLE_OWNER } from './lead/ownership.ts';
-import type { Log } from './loop/log.ts';
+import type { Log, LogFields } from './api/log.ts';
 import { type Place, Queue } from './loop/queue.ts';
 import { Schedule } from './loop/schedule.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -384,7 +384,7 @@ export class Operator {
       (0.75 + this.#options.random.next() / 2);
     const retryAfter = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
     this.#options.log.warn(
-      { key, ...describe(error), retryInMs: Math.round(Math.max(wait, retryAfter)) },
+      { credential: key, ...describe(error), retryInMs: Math.round(Math.max(wait, retryAfter)) },
       'reconcile failed',
     );
     this.#queue.addWithin(key, Math.max(wait, retryAfter));
@@ -515,7 +515,7 @@ function isNews(old: { metadata: ObjectMeta }, next: { metadata: ObjectMeta }): 
   );
 }
 
-function describe(error: unknown): Record<string, unknown> {
+function describe(error: unknown): LogFields {
   if (error instanceof KubeError) return { code: error.code, reason: error.reason, detail: error.message };
   // A defect of ours: its name and place, never its message, which may quote a value.
   if (!(error instanceof Error)) return { reason: 'Unknown' };

@@ -1,6 +1,6 @@
 import { keyOf, type ObjectMeta } from '../api/meta.ts';
 import { type Clock, type Random, sleep } from '../loop/clock.ts';
-import type { Log } from '../loop/log.ts';
+import type { Log, LogFields } from '../api/log.ts';
 import { backoff } from './backoff.ts';
 import type { KubeClient, Query } from './client.ts';
 import { codeOf } from './exchange.ts';
@@ -200,7 +200,7 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
       resource: name,
       ...(isNotFound(error) && ifMissing !== undefined ? { todo: ifMissing } : {}),
       relist: this.#version === undefined,
-      waitMs: Math.round(ms),
+      retryInMs: Math.round(ms),
       ...told(error),
     };
     if (calm) log.debug(fields, 'watch ended');
@@ -353,9 +353,9 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
       // as though it had returned nothing: the exception may quote values
     }
     if (item === undefined) {
-      const { namespace, name } = metadataOf(object) ?? {};
+      const metadata = metadataOf(object);
       this.#options.log.warn(
-        { resource: this.#options.name, namespace, name },
+        { resource: this.#options.name, object: metadata && keyOf({ metadata }) },
         'an object cannot be read: skipped',
       );
     }
@@ -376,8 +376,8 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
 }
 
 /** What may be logged of an error: ours whole, of others a code. */
-function told(error: unknown): Record<string, unknown> {
+function told(error: unknown): LogFields {
   if (error === undefined) return {};
-  if (error instanceof KubeError) return { code: error.code, reason: error.reason, error: error.message };
+  if (error instanceof KubeError) return { code: error.code, reason: error.reason, detail: error.message };
   return { reason: codeOf(error) ?? (error instanceof Error ? error.name : typeof error) };
 }

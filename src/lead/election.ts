@@ -5,7 +5,7 @@ import type { ServerTime } from '../kube/server-time.ts';
 import { newerVersion } from '../kube/version.ts';
 import { Watchdog } from '../kube/watchdog.ts';
 import type { Clock, Random, Timer } from '../loop/clock.ts';
-import type { Log } from '../loop/log.ts';
+import type { Log, LogFields } from '../api/log.ts';
 import type { Ownership } from './ownership.ts';
 import { type LeaseTimes, nextStep, type Seen, type Step, type Tenure, Term } from './standing.ts';
 
@@ -400,7 +400,7 @@ function isLater(version: string, known: Lease | undefined): boolean {
   return known === undefined || newerVersion(version, known.metadata.resourceVersion);
 }
 
-function told(error: unknown): Record<string, unknown> {
+function told(error: unknown): LogFields {
   if (error instanceof KubeError) return { code: error.code, reason: error.reason, detail: error.message };
   return { reason: error instanceof Error ? error.name : 'Unknown' };
 }

@@ -7,7 +7,7 @@ import { KubeClient } from '../../src/kube/client.ts';
 import { type Endpoint, fixedEndpoint } from '../../src/kube/endpoint.ts';
 import { ServerTime } from '../../src/kube/server-time.ts';
 import type { Clock } from '../../src/loop/clock.ts';
-import type { Log } from '../../src/loop/log.ts';
+import type { Log } from '../../src/api/log.ts';
 
 /** One request as a scripted API server sees it, and the ways to answer. */
 export class Call {

@@ -319,25 +319,47 @@ describe('the watch', () => {
 });
 
 describe('a server that waits in silence for a version that it has not reached', () => {
-  test('is asked for a list, also when its watches end in good order', async () => {
+  test('is asked for a list once nothing was heard for as long as bookmarks may be missing', async () => {
     const made = listWatch();
     (await synced(made, '1000', ['a'])).end();
-    const call = (await api.next()).open();
+    (await api.next()).open();
     await until(() => made.health.state === 'watching', 'the watch');
-    await clock.advance(289_999);
-    call.end();
-    const second = await api.next();
-    expect(second.param('resourceVersion')).toBe('1000');
-    second.open();
-    await until(() => made.health.state === 'watching', 'the watch');
-    await clock.advance(20_000);
-    second.end();
+    await clock.advance(129_999);
+    expect(made.health.state).toBe('watching');
+    await clock.advance(1);
+    await waits(made, 250);
     const list = await api.next();
     expect(list.param('sendInitialEvents')).toBe('true');
     list.open().event('ADDED', object('b', '7')).bookmark('9', true);
     await until(() => names().join() === 'b', 'the history that was set back');
   });
+
+  test('also when its watches end in good order', async () => {
+    const made = listWatch();
+    (await synced(made, '1000', ['a'])).end();
+    const call = (await api.next()).open();
+    await until(() => made.health.state === 'watching', 'the watch');
+    await clock.advance(100_000);
+    call.end();
+    const second = await api.next();
+    expect(second.param('resourceVersion')).toBe('1000');
+    second.open();
+    await until(() => made.health.state === 'watching', 'the watch');
+    await clock.advance(30_000);
+    second.end();
+    expect((await api.next()).param('sendInitialEvents')).toBe('true');
+  });
 });
+
+/** Synced by pages from a server that was not seen to send bookmarks. */
+async function syncedByPages(made: ListWatch<Item>): Promise<Call> {
+  await refuseStreaming();
+  (await api.next()).list('10', [object('a', '1')]);
+  await made.synced;
+  const call = (await api.next()).open();
+  await until(() => made.health.state === 'watching', 'the watch');
+  return call;
+}
 
 describe('the watchdog', () => {
   test('no head within 30 s', async () => {
@@ -350,31 +372,87 @@ describe('the watchdog', () => {
     await api.next();
   });
 
-  test('silence past the watch’s own end; after as much, a list tells whether anything was missed', async () => {
+  test('two bookmarks that do not come; then a list tells whether anything was missed', async () => {
     const made = listWatch();
     const call = await synced(made);
-    await clock.advance(329_999);
-    await clock.settle();
-    expect([call.closed, made.health.lastEventMono]).toEqual([false, 0]);
+    await clock.advance(60_000);
+    call.bookmark('11');
+    await until(() => made.health.lastEventMono === 60_000, 'the bookmark');
+    await clock.advance(129_999);
+    expect([call.closed, made.health.state]).toEqual([false, 'watching']);
     await clock.advance(1);
     await waits(made, 250);
     expect((await api.next()).param('sendInitialEvents')).toBe('true');
     expect(log.text).toContain('WatchSilent');
   });
 
-  test('silence of a server that used to send bookmarks is told sooner', async () => {
+  test('of a server without bookmarks: silence past the watch’s own end, and a list after it', async () => {
     const made = listWatch();
-    const call = await synced(made);
-    for (let minute = 1; minute <= 4; minute++) {
-      await clock.advance(60_000);
-      call.bookmark(`${10 + minute}`);
-      await until(() => made.health.lastEventMono === minute * 60_000, 'the bookmark');
-    }
-    await clock.advance(179_999);
-    expect(made.health.state).toBe('watching');
+    const call = await syncedByPages(made);
+    await clock.advance(329_999);
+    await clock.settle();
+    expect([call.closed, made.health.state]).toEqual([false, 'watching']);
     await clock.advance(1);
     await waits(made, 250);
-    expect((await api.next()).param('resourceVersion')).toBe('14');
+    expect((await api.next()).param('limit')).toBe('500');
+  });
+
+  test('remembers from connection to connection that bookmarks come', async () => {
+    const made = listWatch();
+    let call = await syncedByPages(made);
+    await clock.advance(60_000);
+    call.bookmark('11');
+    await until(() => made.health.lastEventMono === 60_000, 'the bookmark');
+    call.end();
+    call = (await api.next()).open();
+    await until(() => made.health.state === 'watching', 'the watch');
+    await clock.advance(130_000);
+    await waits(made, 250);
+    expect((await api.next()).param('limit')).toBe('500');
+  });
+});
+
+describe('health', () => {
+  test('a server that is away makes it deaf, and never stuck: each try is a sign of life', async () => {
+    const made = listWatch();
+    (await synced(made)).reset();
+    for (let left = 1_800_000; left > 0; left -= 1000) {
+      await clock.advance(1000);
+      await until(() => api.waiting > 0 || made.health.state === 'waiting', 'a try or a wait');
+      while (api.waiting > 0) {
+        (await api.next()).reset();
+        await until(() => made.health.state === 'waiting', 'a wait');
+      }
+      const since = 1_800_000 - left + 1000;
+      if (since === 190_000) expect(made.health.deaf).toBe(false);
+      if (since === 191_000) expect(made.health.deaf).toBe(true);
+      expect(made.health.stuck).toBe(false);
+    }
+    await clock.advance(30_000);
+    (await api.next()).open().bookmark('20', true);
+    await until(() => made.health.state === 'watching', 'the watch');
+    expect(made.health.deaf).toBe(false);
+  });
+
+  test('initial events that never end are not heard', async () => {
+    const made = listWatch();
+    (await synced(made)).event('ERROR', { code: 410, reason: 'Expired' });
+    const call = (await api.next()).open();
+    for (let second = 0; second < 200; second += 20) {
+      call.event('ADDED', object(`a${second}`, '11'));
+      await until(() => made.health.lastEventMono === second * 1000, 'the event');
+      await clock.advance(20_000);
+    }
+    expect(made.health.deaf).toBe(true);
+  });
+
+  test('nothing tried any more is a defect', async () => {
+    const made = listWatch({
+      client: { request: () => new Promise(() => {}), watch: () => new Promise(() => {}) },
+    });
+    await clock.advance(900_001);
+    expect(made.health.stuck).toBe(true);
+    running.pop();
   });
 });
 
@@ -410,9 +488,9 @@ describe('what is told', () => {
       .event('ADDED', object('c', '5'));
     await until(has('5'), 'the event after');
     expect(names()).toEqual(['c']);
-    expect(log.lines.map(line => [line.fields.name, line.message])).toEqual([
-      ['bad', 'an object cannot be read: skipped'],
-      ['a', 'an object cannot be read: skipped'],
+    expect(log.lines.map(line => [line.fields.object, line.message])).toEqual([
+      ['ns/bad', 'an object cannot be read: skipped'],
+      ['ns/a', 'an object cannot be read: skipped'],
     ]);
     expect(log.text).not.toContain(CANARY);
   });

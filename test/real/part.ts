@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 
 /**
  * Starts "$@", tells its pid and how it ended, and kills it when standard input closes: that happens whatever becomes of
- * the process that started it.
+ * the process that started it, also where a signal is meant for them all, as Ctrl-C is.
  */
 const KEEPER = `
 exec 3<&0
@@ -12,7 +12,7 @@ log=$1; shift
 "$@" >>"$log" 2>&1 </dev/null 3<&- &
 child=$!
 echo "$child"
-{ cat <&3 >/dev/null; kill -9 "$child"; } 2>/dev/null &
+{ trap '' HUP INT TERM; cat <&3 >/dev/null; kill -9 "$child"; } 2>/dev/null &
 wait "$child"
 echo "ended with $?"
 kill $! 2>/dev/null
