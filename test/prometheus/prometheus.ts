@@ -53,9 +53,25 @@ async function fasterRules(): Promise<string> {
   });
 }
 
-const Answer = z.object({
-  data: z.object({ result: z.array(z.object({ metric: z.record(z.string(), z.string()) })) }),
+const Labels = z.record(z.string(), z.string());
+/** A time, s since 1970, and a value. */
+const Sample = z
+  .tuple([z.number(), z.string()])
+  .transform(([at, value]): readonly [number, number] => [at, Number(value)]);
+const Instant = z.object({
+  data: z.object({ result: z.array(z.object({ metric: Labels, value: Sample })) }),
 });
+const Range = z.object({
+  data: z.object({ result: z.array(z.object({ metric: Labels, values: z.array(Sample) })) }),
+});
+
+export interface Series {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Each a time, s since 1970, and a finite value. */
+  readonly samples: readonly (readonly [number, number])[];
+}
+
+const finite = ([, value]: readonly [number, number]): boolean => Number.isFinite(value);
 
 /** A Prometheus on loopback that looks at one target every second, with the shipped rules made faster. */
 export class Prometheus {
@@ -73,13 +89,12 @@ export class Prometheus {
     const folder = await mkdtemp(join(tmpdir(), 'tokensync-prometheus-'));
     const config = {
       global: { scrape_interval: `${INTERVAL}s`, evaluation_interval: `${INTERVAL}s` },
-      rule_files: ['rules.yaml'],
+      rule_files: ['rules*.yaml'],
       scrape_configs: [
         { job_name: 'tokensync', honor_labels: true, static_configs: [{ targets: [target] }] },
       ],
     };
     await writeFile(join(folder, 'prometheus.yaml'), stringify(config));
-    await writeFile(join(folder, 'rules.yaml'), await fasterRules());
     const address = `127.0.0.1:${await freePort()}`;
     const child = spawn(
       'prometheus',
@@ -91,20 +106,51 @@ export class Prometheus {
       ],
       { stdio: 'ignore' },
     );
-    return new Prometheus(child, `http://${address}`, folder);
+    const started = new Prometheus(child, `http://${address}`, folder);
+    try {
+      // It looks at its targets for the first time after some five seconds: to rules in a hurry that is an absence.
+      await started.until('up', found => found.length === 1);
+      await writeFile(join(folder, 'rules.yaml'), await fasterRules());
+      child.kill('SIGHUP');
+      return started;
+    } catch (error) {
+      await started.stop();
+      throw error;
+    }
   }
 
   /** @returns the labels of what the query finds; undefined while Prometheus does not answer. */
   async query(query: string): Promise<Record<string, string>[] | undefined> {
     try {
-      const { statusCode, body } = await request(
-        `${this.#url}/api/v1/query?query=${encodeURIComponent(query)}`,
-      );
-      const answer: unknown = await body.json();
-      return statusCode === 200 ? Answer.parse(answer).data.result.map(({ metric }) => metric) : undefined;
+      const { data } = Instant.parse(await this.#ask('query', { query }));
+      return data.result.map(({ metric }) => metric);
     } catch {
       return undefined;
     }
+  }
+
+  /** What the query finds now, as series of one sample; none that is not a finite number. */
+  async now(query: string): Promise<Series[]> {
+    const { data } = Instant.parse(await this.#ask('query', { query }));
+    return data.result
+      .map(({ metric, value }) => ({ labels: metric, samples: [value].filter(finite) }))
+      .filter(({ samples }) => samples.length > 0);
+  }
+
+  /** @param from in s since 1970, as `to`. */
+  async range(query: string, from: number, to: number): Promise<Series[]> {
+    const asked = { query, start: `${from}`, end: `${to}`, step: `${INTERVAL}` };
+    const { data } = Range.parse(await this.#ask('query_range', asked));
+    return data.result
+      .map(({ metric, values }) => ({ labels: metric, samples: values.filter(finite) }))
+      .filter(({ samples }) => samples.length > 0);
+  }
+
+  async #ask(what: string, asked: Readonly<Record<string, string>>): Promise<unknown> {
+    const { statusCode, body } = await request(`${this.#url}/api/v1/${what}?${new URLSearchParams(asked)}`);
+    const answer: unknown = await body.json();
+    if (statusCode !== 200) throw new Error(`Prometheus says ${statusCode}: ${JSON.stringify(answer)}`);
+    return answer;
   }
 
   /** Asks until `enough` holds of the answer. @returns that answer. */

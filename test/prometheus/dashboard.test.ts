@@ -1,0 +1,198 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { DASHBOARD_SOURCE_PATH } from '../../scripts/dashboard-source.ts';
+import { readRules } from '../../scripts/prometheus-rule.ts';
+import { CREDENTIAL_FAMILIES, FAMILIES, type Family } from '../../src/observe/families.ts';
+import { Metrics, wholeText } from '../../src/observe/metrics.ts';
+import { only, render, skipped } from '../deploy/render.ts';
+import {
+  ask,
+  labelsOf,
+  metricsOf,
+  type Panel,
+  picturePath,
+  readDashboard,
+  sections,
+  type Target,
+} from './dashboard.ts';
+import { openPlace } from './place.ts';
+import { hasPrometheus, type Prometheus } from './prometheus.ts';
+import { allWell, troubles } from './troubles.ts';
+
+/** The dashboard in the form that Grafana imports; and each of its queries finds something in a real Prometheus. */
+
+const PATIENCE_MS = 240_000;
+/** For one query to find something. */
+const QUERY_MS = 60_000;
+
+const dashboard = readDashboard();
+const rows = sections(dashboard);
+const panels: Panel[] = rows.flatMap(row => [...row.panels]);
+const queries = panels.flatMap(({ title, targets }) => targets.map(target => ({ title, target })));
+
+describe('the dashboard', () => {
+  test('has the rows that are promised, each with panels', () => {
+    expect(rows.map(({ title }) => title)).toEqual([
+      'Health at a glance',
+      'Soonest expiries',
+      'Refreshes by provider',
+      'Latencies',
+      'Lateness',
+      'Failures by class',
+      'Circuit state',
+      'Queue',
+      'API calls',
+      'Process',
+    ]);
+    expect(rows.filter(row => row.panels.length === 0)).toEqual([]);
+  });
+
+  test('has each id, title and, within a panel, refId once', () => {
+    expect(duplicates(dashboard.panels.map(({ id }) => id))).toEqual([]);
+    expect(duplicates(panels.map(({ title }) => title))).toEqual([]);
+    for (const { targets } of panels) expect(duplicates(targets.map(({ refId }) => refId))).toEqual([]);
+  });
+
+  test('has no panel over another, or beyond the edge', () => {
+    const cells = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`),
+    );
+    expect(duplicates(cells)).toEqual([]);
+    expect(dashboard.panels.filter(({ gridPos: { x, w } }) => x + w > 24)).toEqual([]);
+  });
+
+  test('asks for data source, namespace and provider, and takes all by default', () => {
+    expect(dashboard.templating.list.map(({ name }) => name)).toEqual([
+      'datasource',
+      'namespace',
+      'provider',
+    ]);
+  });
+
+  test('has colours from the lowest value up', () => {
+    for (const { title, fieldConfig } of panels) {
+      const [first, ...others] = fieldConfig.defaults.thresholds.steps.map(({ value }) => value);
+      expect(first, title).toBeNull();
+      expect(others, title).toEqual(others.toSorted((a, b) => Number(a) - Number(b)));
+    }
+  });
+
+  test('has a section and a picture of each row in its page', () => {
+    const page = readFileSync(new URL('../../docs/dashboard.md', import.meta.url), 'utf8');
+    for (const row of rows) {
+      const path = picturePath(row);
+      const [, section = ''] = page.split(`\n### ${row.title}\n`);
+      expect(section, row.title).toContain(`![${row.title}](${path.replace('docs/', '')})`);
+      expect(existsSync(new URL(`../../${path}`, import.meta.url)), path).toBe(true);
+    }
+  });
+
+  test.skipIf(skipped !== undefined)('is in a ConfigMap that the sidecar takes', () => {
+    const configMap = only(render('deploy/grafana'), 'ConfigMap');
+    expect(configMap.metadata).toMatchObject({
+      name: 'tokensync-dashboard',
+      namespace: 'tokensync',
+      labels: { grafana_dashboard: '1' },
+    });
+    const data = z.record(z.string(), z.string()).parse(configMap.data);
+    expect(JSON.parse(data['tokensync.json'] ?? '')).toEqual(dashboard);
+  });
+
+  test('reads metrics that there are, and recording rules that ship', async () => {
+    const known = await knownMetrics();
+    const unknown = queries.flatMap(({ title, target }) => {
+      const names = metricsOf(target.expr);
+      if (names.length === 0) throw new Error(`${title} reads nothing: ${target.expr}`);
+      return names.filter(name => !known.has(name)).map(name => `${title}: ${name}`);
+    });
+    expect(unknown).toEqual([]);
+  });
+
+  test('filters by the provider, and by the namespace, wherever a series has them', () => {
+    const families: readonly Family[] = [...Object.values(FAMILIES), ...Object.values(CREDENTIAL_FAMILIES)];
+    for (const { title, target } of queries) {
+      const labels = families
+        .filter(({ name }) => metricsOf(target.expr).some(read => read.startsWith(name)))
+        .flatMap(family => family.labels);
+      for (const label of ['provider', 'namespace'])
+        if (labels.includes(label)) expect(target.expr, title).toContain(`${label}=~"$${label}"`);
+    }
+  });
+});
+
+test.each([
+  ['sum by (le) (rate(a_bucket{x="b_total",y=~"$z"}[5m])) and on (job) c', ['a_bucket', 'c']],
+  ['count(ALERTS{a="b"}) or vector(0)', ['ALERTS']],
+  ['a:b:c > 0.5 * d unless e', ['a:b:c', 'd', 'e']],
+  ['time() - min by (x) (a)', ['a']],
+])('%s reads %j', (expr, names) => {
+  expect(metricsOf(expr)).toEqual(names);
+});
+
+test('each query finds something in a real Prometheus', { timeout: PATIENCE_MS }, async context => {
+  if (!hasPrometheus()) context.skip('prometheus is not installed (Debian: apt install prometheus)');
+  const place = await openPlace();
+  context.onTestFinished(place.close);
+  await place.start();
+  const prometheus = await place.watch();
+  const from = Math.floor(Date.now() / 1000);
+  await allWell(place);
+  await troubles(place, prometheus);
+
+  const late = Date.now() + QUERY_MS;
+  const empty: string[] = [];
+  for (const { title, target } of queries) {
+    const found = await somethingFor(prometheus, target, from, late);
+    if (found.length === 0) empty.push(`${title}: ${target.expr}`);
+    for (const label of labelsOf(target.legendFormat)) {
+      const without = found.filter(({ labels }) => (labels[label] ?? '') === '');
+      expect(without, `${title} has no label ${label} for its legend`).toEqual([]);
+    }
+  }
+  expect(empty, `of ${DASHBOARD_SOURCE_PATH}`).toEqual([]);
+
+  for (const variable of dashboard.templating.list) {
+    if (variable.type !== 'query') continue;
+    const [, metric = '', label = ''] = /\((\w+), (\w+)\)/.exec(variable.definition) ?? [];
+    const values = await prometheus.now(`count by (${label}) (${metric})`);
+    expect(
+      values.filter(({ labels }) => (labels[label] ?? '') !== ''),
+      variable.name,
+    ).not.toEqual([]);
+  }
+});
+
+/** Asks until something is found, or it is too late. A query that falls back on 0 has to find what it falls back from. */
+async function somethingFor(prometheus: Prometheus, target: Target, from: number, late: number) {
+  const expr = target.expr.replace(/ or vector\(0\)$/, '');
+  for (;;) {
+    const found = await ask(prometheus, { ...target, expr }, from);
+    if (found.length > 0 || Date.now() > late) return found;
+    await sleep(200);
+  }
+}
+
+/** Ours, the process's own, and what the rules and Prometheus itself record. */
+async function knownMetrics(): Promise<Set<string>> {
+  const time = { now: () => 0, monotonic: () => 0 };
+  const metrics = new Metrics({ perCredential: 'on', version: '1', time, process: true });
+  const exposed = (await wholeText(metrics.expose())).matchAll(/^# TYPE (\S+) (\S+)$/gm);
+  const types = [
+    ...[...exposed].map(([, name = '', type = '']) => ({ name, type })),
+    ...Object.values(CREDENTIAL_FAMILIES),
+  ];
+  const { groups } = await readRules();
+  return new Set([
+    ...types.flatMap(({ name, type }) =>
+      type === 'histogram' ? ['bucket', 'sum', 'count'].map(part => `${name}_${part}`) : [name],
+    ),
+    ...groups.flatMap(({ rules }) => rules.flatMap(({ record }) => record ?? [])),
+    'ALERTS',
+  ]);
+}
+
+function duplicates<T>(items: readonly T[]): T[] {
+  return items.filter((item, index) => items.indexOf(item) !== index);
+}
