@@ -2,13 +2,14 @@ import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Dispatcher } from 'undici';
 import type { Config } from './config.ts';
+import { type Access, AccessReviewer } from './kube/access-review.ts';
 import { KubeClient } from './kube/client.ts';
 import type { Endpoint } from './kube/endpoint.ts';
 import { ServerTime } from './kube/server-time.ts';
 import { elect } from './lead/elect.ts';
 import type { Election } from './lead/election.ts';
 import type { Clock, Random } from './loop/clock.ts';
-import type { Log } from './loop/log.ts';
+import type { Log } from './api/log.ts';
 import { createLog } from './observe/log.ts';
 import { type Exposition, Metrics, wholeText } from './observe/metrics.ts';
 import { Operator } from './operator.ts';
@@ -40,6 +41,8 @@ export interface Composition {
   readonly expose: (accept?: string) => Exposition;
   /** The same as one text. */
   readonly scrape: () => Promise<string>;
+  /** Whether who sends this Authorization header may read /metrics. */
+  readonly mayScrape: (authorization: string | undefined) => Promise<Access>;
   /** For `/healthz` and `/readyz`. */
   readonly healthy: () => string | undefined;
   readonly ready: () => string | { readonly note: string } | undefined;
@@ -130,6 +133,7 @@ export function compose(config: Config, ports: Ports): Composition {
     operator.observeInto(metrics);
     return metrics.expose(accept);
   };
+  const reviewer = new AccessReviewer(client, clock, log);
   let stopping = false;
   return {
     operator,
@@ -137,6 +141,7 @@ export function compose(config: Config, ports: Ports): Composition {
     log,
     expose,
     scrape: () => wholeText(expose()),
+    mayScrape: authorization => reviewer.review(authorization, '/metrics', 'get'),
     healthy: () => election?.notHealthy() ?? operator.notHealthy(),
     ready: () => (election?.ledOnce === false ? asStandby(election) : operator.notReady()),
     start: async () => {

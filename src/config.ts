@@ -107,7 +107,7 @@ function readValues(flags: ReadonlyMap<string, string>, env: Env, problems: stri
   const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries(SETTINGS)) values[name] = read<unknown>(setting);
   if (problems.length > before) return undefined;
-  problems.push(...leaseProblems(values as Values));
+  problems.push(...leaseProblems(values as Values), ...secureProblems(values as Values));
   return values as Values;
 }
 
@@ -118,6 +118,22 @@ function leaseProblems({ leaseDurationMs, renewDeadlineMs, retryPeriodMs }: Valu
     problems.push('--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline');
   if (renewDeadlineMs <= 1.2 * retryPeriodMs)
     problems.push('--leader-elect-renew-deadline must be longer than 1.2 times --leader-elect-retry-period');
+  return problems;
+}
+
+function secureProblems({
+  metricsSecure,
+  metricsCertDir,
+  metricsBindAddress: metrics,
+  healthProbeBindAddress: probes,
+}: Values): string[] {
+  if (!metricsSecure || metrics === 'off') return [];
+  const problems: string[] = [];
+  if (metricsCertDir === '') problems.push('--metrics-secure needs --metrics-cert-dir');
+  if (probes !== 'off' && metrics.host === probes.host && metrics.port === probes.port && probes.port !== 0)
+    problems.push(
+      '--metrics-secure needs a --metrics-bind-address other than --health-probe-bind-address: probes have no token',
+    );
   return problems;
 }
 

@@ -7,6 +7,7 @@ import { inClusterEndpoint, serviceAccountNamespace } from './kube/in-cluster.ts
 import { KubeError } from './kube/kube-error.ts';
 import { kubeconfigEndpoint } from './kube/kubeconfig.ts';
 import { systemClock, systemRandom } from './loop/clock.ts';
+import { CertificateFolder } from './observe/certificate.ts';
 import { ObserveServer } from './observe/server.ts';
 
 /** The program: flags, clients, wiring, signals. Exit codes: 0 after a drain, 1 for what went wrong, 2 for wrong flags. */
@@ -32,14 +33,20 @@ async function run(config: Config): Promise<void> {
     processMetrics: true,
   });
   const { log } = composition;
+  const secure = config.metricsSecure && config.metricsBindAddress !== 'off';
+  const certificates = secure ? new CertificateFolder(config.metricsCertDir, systemClock, log) : undefined;
   const server = new ObserveServer({
     metricsAddress: config.metricsBindAddress,
     probeAddress: config.healthProbeBindAddress,
     metrics: composition,
+    ...(certificates && {
+      secure: { certificate: await certificates.read(), may: composition.mayScrape },
+    }),
     healthy: { loops: composition.healthy },
     ready: { synced: composition.ready },
   });
   const listening = await server.listen();
+  certificates?.watch(certificate => server.certify(certificate));
   log.info(
     { version: config.version, apiServer: endpoint.server, operatorNamespace, ...listening },
     'tokensync starts',
@@ -48,6 +55,7 @@ async function run(config: Config): Promise<void> {
   let stopping = false;
   const stop = async (why: string, code: number): Promise<void> => {
     stopping = true;
+    certificates?.stop();
     log.info({ why }, 'draining: nothing new starts, what was answered is written');
     await composition.stop();
     await server.close();

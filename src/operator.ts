@@ -229,7 +229,8 @@ export class Operator {
 
   /** The loops are alive. @returns what is not, or undefined. */
   notHealthy(): string | undefined {
-    if ([...this.#watches.values()].some(({ health }) => health.stuck)) return 'a watch is stuck';
+    const stuck = [...this.#watches].find(([, { health }]) => health.stuck);
+    if (stuck !== undefined) return `the watch of ${stuck[0]} is stuck`;
     return this.#queue.lateness > LATE_SCHEDULER_MS ? 'the scheduler is late' : undefined;
   }
 

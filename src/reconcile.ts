@@ -123,10 +123,7 @@ async function republish(observed: Observed, context: Context): Promise<Done> {
   }
   if (want.do !== 'keep' && want.why !== 'TokenNewerAtHand') {
     memory.repairs = { ...memory.repairs, count: memory.repairs.count + 1, lastAt: now };
-    context.log.info(
-      { namespace: observed.identity.namespace, name: observed.identity.name, check: want.why },
-      'Secret written again',
-    );
+    context.log.info({ credential: observed.key, check: want.why }, 'Secret written again');
   }
   if (token === undefined) return publish(observed, () => copySecret(observed, plan, context), {}, context);
   const write = () => publishToken(observed, plan, token.held, token.token, context);

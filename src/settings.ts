@@ -118,6 +118,18 @@ export const SETTINGS = {
     default: ':8080',
     help: 'Where /metrics is served; 0 for nowhere.',
   }),
+  metricsSecure: own('metrics-secure', {
+    default: 'false',
+    help: 'Serves /metrics over TLS, and only to who may get the URL /metrics in the cluster: a bearer token is asked for, and reviewed by the API server. Needs --metrics-cert-dir.',
+    ...boolean,
+  }),
+  metricsCertDir: own<string>('metrics-cert-dir', {
+    placeholder: 'FOLDER',
+    default: '',
+    help: 'Folder with tls.crt and tls.key for --metrics-secure, such as a mounted Secret of type kubernetes.io/tls. Read again when they change.',
+    expects: 'a path',
+    schema: z.string(),
+  }),
   healthProbeBindAddress: bindAddress('health-probe-bind-address', {
     default: ':8081',
     help: 'Where /healthz and /readyz are served; 0 for nowhere.',
@@ -153,9 +165,9 @@ export const SETTINGS = {
     default: 'info',
     help: 'The least severe lines that are logged.',
   }),
-  logFormat: oneOf('log-format', ['json', 'text'], {
+  logFormat: oneOf('log-format', ['json', 'pretty'], {
     default: 'json',
-    help: 'One JSON object a line, or text for people.',
+    help: 'One JSON object a line, or lines for people.',
   }),
   metricsPerCredential: oneOf('metrics-per-credential', ['auto', 'on', 'off'], {
     default: 'auto',

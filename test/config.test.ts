@@ -27,6 +27,8 @@ test('defaults', () => {
     logLevel: 'info',
     logFormat: 'json',
     metricsPerCredential: 'auto',
+    metricsSecure: false,
+    metricsCertDir: '',
     leaderElect: true,
     leaseDurationMs: 15_000,
     renewDeadlineMs: 10_000,
@@ -67,8 +69,9 @@ describe('each flag and variable', () => {
     ['retryPeriodMs', 'leader-elect-retry-period', 'TOKENSYNC_LEADER_ELECT_RETRY_PERIOD', '1s', 1000],
     ['leaseName', 'leader-elect-resource-name', 'TOKENSYNC_LEADER_ELECT_RESOURCE_NAME', 'a.b', 'a.b'],
     ['logLevel', 'log-level', 'TOKENSYNC_LOG_LEVEL', 'debug', 'debug'],
-    ['logFormat', 'log-format', 'TOKENSYNC_LOG_FORMAT', 'text', 'text'],
+    ['logFormat', 'log-format', 'TOKENSYNC_LOG_FORMAT', 'pretty', 'pretty'],
     ['metricsPerCredential', 'metrics-per-credential', 'TOKENSYNC_METRICS_PER_CREDENTIAL', 'off', 'off'],
+    ['metricsCertDir', 'metrics-cert-dir', 'TOKENSYNC_METRICS_CERT_DIR', '/tls', '/tls'],
     ['shutdownTimeoutMs', 'shutdown-timeout', 'TOKENSYNC_SHUTDOWN_TIMEOUT', '1m', 60_000],
   ])('%s', (setting, flag, variable, text, value) => {
     expect(run([`--${flag}=${text}`])[setting]).toEqual(value);
@@ -176,6 +179,8 @@ describe('mistakes', () => {
     '--rejection-delays=1s,1s,1s,1s,1s,1s,1s,1s,1s,1s',
     '--metrics-per-credential=yes',
     '--log-format=xml',
+    '--metrics-secure',
+    '--metrics-secure=maybe',
     '--watch-namespaces=a/b',
     '--watch-namespaces=,',
     '--watch-namespaces=a,',
@@ -185,8 +190,17 @@ describe('mistakes', () => {
     expect(mistakes([flag])).toHaveLength(1);
   });
 
+  test('secure metrics have an address of their own, and a certificate', () => {
+    const flags = ['--metrics-secure', '--metrics-cert-dir=/tls', '--health-probe-bind-address=:8080'];
+    expect(mistakes(flags)).toEqual([
+      'tokensync: --metrics-secure needs a --metrics-bind-address other than --health-probe-bind-address: probes have no token',
+    ]);
+    expect(run(flags.slice(0, 2)).metricsSecure).toBe(true);
+    expect(run(['--metrics-secure', '--metrics-bind-address=0']).metricsCertDir).toBe('');
+  });
+
   test('a flag does not swallow the next one', () => {
-    expect(mistakes(['--log-level', '--log-format=text'])).toEqual([
+    expect(mistakes(['--log-level', '--log-format=pretty'])).toEqual([
       'tokensync: --log-level expects a value',
     ]);
   });

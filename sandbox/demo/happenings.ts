@@ -24,11 +24,12 @@ export function happeningOf(event: unknown): Happening | undefined {
 }
 
 /** Fields that every line has, or that say nothing here. */
-const SILENT = new Set(['level', 'time', 'msg', 'namespace', 'name', 'environment', 'provider', 'flow']);
+const SILENT = new Set(['level', 'time', 'msg', 'credential', 'attempt', 'environment', 'provider', 'flow']);
 
-/** A line of the operator's log, shorter: `operator sendfact-token: token obtained (grant=Login seconds=0.1)`. */
+/** A line of the operator's log, shorter: `operator sendfact-token: token obtained (grant=Login durationMs=100)`. */
 export function logLineOf(fields: Readonly<Record<string, unknown>>): string {
-  const about = typeof fields.name === 'string' ? `${fields.name}: ` : '';
+  const { credential } = fields;
+  const about = typeof credential === 'string' ? `${credential.slice(credential.indexOf('/') + 1)}: ` : '';
   const rest = Object.entries(fields)
     .filter(([name]) => !SILENT.has(name))
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);

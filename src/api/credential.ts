@@ -206,6 +206,9 @@ export const CredentialStatus = z.object({
     })
     .optional()
     .describe('The present run of failures.'),
+  lastAttemptId: text(64)
+    .optional()
+    .describe('Names the last request to the provider: its line in the log has this as `attempt`.'),
   lastHandledRefreshAt: text(256)
     .optional()
     .describe('The last value of the refresh-requested-at annotation acted on.'),

@@ -18,6 +18,8 @@ export interface Conclusion {
   readonly renewAt?: number | undefined;
   readonly login: LoginRecord;
   readonly failures: Failures | undefined;
+  /** Of the last request sent. */
+  readonly attempt?: string | undefined;
   readonly handledRefresh?: string | undefined;
   readonly handledProviderRefresh?: string | undefined;
 }
@@ -60,6 +62,7 @@ export function conclude(previous: CredentialStatus | undefined, c: Conclusion):
             lastAt: instant(c.failures.lastAt),
             retryAt: c.failures.retryAt === undefined ? undefined : instant(c.failures.retryAt),
           }),
+    lastAttemptId: c.attempt,
     lastHandledRefreshAt: c.handledRefresh,
     lastHandledProviderRefreshAt: c.handledProviderRefresh,
   });

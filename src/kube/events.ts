@@ -149,7 +149,11 @@ export class EventRecorder {
   async #patched({ regarding, name, count, lastAt }: Series): Promise<boolean> {
     const path = `${collection(regarding)}/${name}`;
     try {
-      await this.#client.mergePatch(path, { series: { count, lastObservedTime: micro(lastAt) } }, z.unknown());
+      await this.#client.mergePatch(
+        path,
+        { series: { count, lastObservedTime: micro(lastAt) } },
+        z.unknown(),
+      );
       return true;
     } catch (error) {
       if (isNotFound(error)) return false;

@@ -1,6 +1,5 @@
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import type { Clock } from '../loop/clock.ts';
-import type { Log } from '../loop/log.ts';
 
 /**
  * Names of fields whose value is never logged. This is the second line of defence, for a slip:
@@ -30,16 +29,16 @@ const DEEPEST = 3;
 export interface LogOptions {
   readonly clock: Clock;
   readonly level: 'debug' | 'info' | 'warn' | 'error';
-  readonly format: 'json' | 'text';
+  readonly format: 'json' | 'pretty';
   /** Where lines go, each with its newline; standard output by default. */
   readonly write?: (line: string) => void;
 }
 
-/** One line an entry: JSON, or text for people. Errors are logged as their type, code and frames, since messages may quote values. */
-export function createLog(options: LogOptions): Log {
+/** One line an entry: JSON, or something for people. A {@link Log} takes the keys of the vocabulary alone; this takes any. Errors are logged as their type, code and frames, since messages may quote values. */
+export function createLog(options: LogOptions): Logger {
   const { clock, level, format } = options;
   const write = options.write ?? (line => process.stdout.write(line));
-  const output = format === 'json' ? write : (line: string) => write(asText(line));
+  const output = format === 'json' ? write : (line: string) => write(pretty(line));
   return pino(
     {
       level,
@@ -74,8 +73,8 @@ function describe(error: Error): Record<string, unknown> {
   return { type: error.name, ...code, at: frames.slice(0, 8).map(frame => frame.trim().slice(3)) };
 }
 
-/** `12:34:56.789 INFO  refreshed credential=shop/acme seconds=0.2` */
-function asText(line: string): string {
+/** `12:34:56.789 INFO  token obtained credential=shop/acme durationMs=200` */
+function pretty(line: string): string {
   const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const rest = Object.entries(fields).map(([name, value]) => ` ${name}=${plain(value)}`);
   return `${String(time).slice(11, 23)} ${String(level).toUpperCase().padEnd(5)} ${String(msg)}${rest.join('')}\n`;

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { BindAddress } from './bind-address.ts';
+import type { Certificate } from './certificate.ts';
 import type { Exposition } from './metrics.ts';
 
 /** @returns why it fails, or undefined when all is well; a note is told beside `ok`. */
@@ -10,6 +12,12 @@ export interface ObserveServerOptions {
   readonly metricsAddress: BindAddress | 'off';
   readonly probeAddress: BindAddress | 'off';
   readonly metrics: { expose(accept?: string): Exposition };
+  /** For /metrics: TLS, and who may read them. Then probes have an address of their own. */
+  readonly secure?: {
+    readonly certificate: Certificate;
+    /** @param authorization the header of who asks. */
+    readonly may: (authorization: string | undefined) => Promise<Verdict>;
+  };
   /** After which a scraper that does not read is cut off, ms. */
   readonly scrapeTimeoutMs?: number;
   /** By name, for `/healthz`: a failure means that a restart would help. */
@@ -18,15 +26,22 @@ export interface ObserveServerOptions {
   readonly ready: Readonly<Record<string, Check>>;
 }
 
+export type Verdict = 'allowed' | 'unauthenticated' | 'forbidden' | 'unavailable';
+
 interface Answer {
   readonly status: number;
   readonly type?: string;
   readonly body: string | AsyncIterable<string>;
 }
 const FAILED = { status: 500, body: 'failed\n' };
+const REFUSED: Readonly<Record<Exclude<Verdict, 'allowed'>, Answer>> = {
+  unauthenticated: { status: 401, body: 'unauthorized\n' },
+  forbidden: { status: 403, body: 'forbidden\n' },
+  unavailable: { status: 503, body: 'authorization is not available\n' },
+};
 /** Prometheus itself gives up after 10 s. */
 const SCRAPE_TIMEOUT_MS = 30_000;
-type Routes = Readonly<Record<string, (request: IncomingMessage) => Answer>>;
+type Routes = Readonly<Record<string, (request: IncomingMessage) => Answer | Promise<Answer>>>;
 
 /** Serves metrics and probes; at one address where both are given the same. */
 export class ObserveServer {
@@ -43,19 +58,32 @@ export class ObserveServer {
    */
   async listen(): Promise<{ readonly metrics?: string; readonly probes?: string }> {
     const { metricsAddress, probeAddress } = this.#options;
-    const metrics = { '/metrics': ({ headers }: IncomingMessage) => this.#metrics(headers.accept) };
+    const metrics = { '/metrics': (request: IncomingMessage) => this.#metrics(request) };
     const probes = {
       '/healthz': () => report(this.#options.healthy),
       '/readyz': () => report(this.#options.ready),
     };
     try {
-      if (metricsAddress !== 'off' && same(metricsAddress, probeAddress)) {
+      if (
+        metricsAddress !== 'off' &&
+        this.#options.secure === undefined &&
+        same(metricsAddress, probeAddress)
+      ) {
         const both = await this.#open('--metrics-bind-address', metricsAddress, { ...metrics, ...probes });
         return { metrics: both, probes: both };
       }
-      const open = async (flag: string, address: BindAddress | 'off', routes: Routes) =>
-        address === 'off' ? undefined : await this.#open(flag, address, routes);
-      const first = await open('--metrics-bind-address', metricsAddress, metrics);
+      const open = async (
+        flag: string,
+        address: BindAddress | 'off',
+        routes: Routes,
+        certificate?: Certificate,
+      ) => (address === 'off' ? undefined : await this.#open(flag, address, routes, certificate));
+      const first = await open(
+        '--metrics-bind-address',
+        metricsAddress,
+        metrics,
+        this.#options.secure?.certificate,
+      );
       const second = await open('--health-probe-bind-address', probeAddress, probes);
       return {
         ...(first !== undefined && { metrics: first }),
@@ -65,6 +93,12 @@ export class ObserveServer {
       await this.close();
       throw error;
     }
+  }
+
+  /** For connections from now on. */
+  certify(certificate: Certificate): void {
+    for (const server of this.#servers)
+      if (server instanceof TlsServer) server.setSecureContext({ ...certificate });
   }
 
   /** Ends what is being answered as well: a scrape is soon asked for again. */
@@ -79,18 +113,27 @@ export class ObserveServer {
     );
   }
 
-  async #open(flag: string, address: BindAddress, routes: Routes): Promise<string> {
+  async #open(
+    flag: string,
+    address: BindAddress,
+    routes: Routes,
+    certificate?: Certificate,
+  ): Promise<string> {
     const cutOffMs = this.#options.scrapeTimeoutMs ?? SCRAPE_TIMEOUT_MS;
     const limits = {
       headersTimeout: cutOffMs,
       requestTimeout: cutOffMs,
       connectionsCheckingInterval: Math.ceil(cutOffMs / 4),
     };
-    const server = createServer(limits, (request, response) => {
+    const serve = (request: IncomingMessage, response: ServerResponse): void => {
       const late = setTimeout(() => response.destroy(), cutOffMs);
       response.once('close', () => clearTimeout(late));
       void respond(request, response, routes);
-    });
+    };
+    const server =
+      certificate === undefined
+        ? createServer(limits, serve)
+        : createTlsServer({ ...limits, ...certificate, handshakeTimeout: cutOffMs }, serve);
     server.listen({ ...address });
     try {
       await once(server, 'listening');
@@ -103,7 +146,10 @@ export class ObserveServer {
     return show(typeof bound === 'object' && bound !== null ? { ...address, port: bound.port } : address);
   }
 
-  #metrics(accept: string | undefined): Answer {
+  async #metrics({ headers }: IncomingMessage): Promise<Answer> {
+    const { accept, authorization } = headers;
+    const verdict = (await this.#options.secure?.may(authorization)) ?? 'allowed';
+    if (verdict !== 'allowed') return REFUSED[verdict];
     const { contentType, pieces } = this.#options.metrics.expose(accept);
     return { status: 200, type: contentType, body: pieces };
   }
@@ -129,13 +175,14 @@ function outcome(check: Check): ReturnType<Check> {
 }
 
 async function respond(request: IncomingMessage, response: ServerResponse, routes: Routes): Promise<void> {
-  const answer = answerTo(request, routes);
+  const answer = await answerTo(request, routes);
   const head = ({ status, type }: Omit<Answer, 'body'>) =>
     response.writeHead(status, {
       'content-type': type ?? 'text/plain; charset=utf-8',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
       ...(status === 405 && { allow: 'GET, HEAD' }),
+      ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     });
   if (typeof answer.body === 'string') {
     head(answer).end(answer.body);
@@ -167,14 +214,14 @@ async function write(
   }
 }
 
-function answerTo(request: IncomingMessage, routes: Routes): Answer {
+async function answerTo(request: IncomingMessage, routes: Routes): Promise<Answer> {
   const [path = ''] = (request.url ?? '').split('?');
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (route === undefined) return { status: 404, body: 'not found\n' };
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return { status: 405, body: 'method not allowed\n' };
   try {
-    return route(request);
+    return await route(request);
   } catch {
     return FAILED;
   }

@@ -13,6 +13,7 @@ import {
   statusPatch,
 } from '../decide/status.ts';
 import { type Held, isLive } from '../held.ts';
+import type { EventFacts } from '../kube/events.ts';
 import { isConflict, isNotFound } from '../kube/kube-error.ts';
 import { CredentialAnswer, credentialPath } from '../kube/objects.ts';
 import { METADATA_ONLY, SecretMeta } from '../kube/secret.ts';
@@ -82,6 +83,7 @@ export function statusOf(observed: Observed, facts: Facts, context: Context): Co
     renewAt: next?.at,
     login: facts.login ?? truthfulRecord(observed, held, context),
     failures,
+    attempt: observed.memory.lastAttempt ?? previous?.lastAttemptId,
     handledRefresh:
       facts.requestHandled === true
         ? (requests.own ?? previous?.lastHandledRefreshAt)
@@ -254,31 +256,39 @@ function asReason(text: string | undefined): Reason | undefined {
   return text !== undefined && Object.hasOwn(REASONS, text) ? (text as Reason) : undefined;
 }
 
-function recordChanges(observed: Observed, { status, ready }: Concluded, context: Context): void {
+/**
+ * An event where something changed, and one more of its series for each attempt that fails again; a token that is renewed in time is
+ * no event. What several conditions say for one reason is said once.
+ */
+function recordChanges(observed: Observed, { status }: Concluded, context: Context): void {
   const { identity, credential, previous } = observed;
   const regarding = {
     kind: CREDENTIAL_KIND,
     ...identity,
     resourceVersion: credential.metadata.resourceVersion,
   };
-  for (const type of [CONDITION.ready, CONDITION.refreshed, CONDITION.stalled]) {
+  const attempt = status.lastAttemptId === previous?.lastAttemptId ? undefined : status.lastAttemptId;
+  const told = new Set<string>();
+  for (const type of [CONDITION.stalled, CONDITION.ready, CONDITION.refreshed]) {
     const before = conditionOf(previous, type);
     const after = conditionOf(status, type);
-    if (after === undefined || (before?.status === after.status && before.reason === after.reason)) continue;
-    // A first success says itself once, by Ready.
-    if (type === CONDITION.refreshed && (after.status === 'True' || after.reason === ready.reason)) continue;
-    if (
-      type === CONDITION.ready &&
-      after.status === 'False' &&
-      conditionOf(status, CONDITION.stalled)?.reason === after.reason
-    )
+    if (after === undefined || told.has(after.reason)) continue;
+    const changed = before?.status !== after.status || before.reason !== after.reason;
+    const failedAgain = type === CONDITION.refreshed && after.status === 'False' && attempt !== undefined;
+    if (!changed && !failedAgain) continue;
+    // A first success, and one that makes it ready again, say so by Ready.
+    if (type === CONDITION.refreshed && after.status === 'True' && (before === undefined || told.size > 0))
       continue;
-    context.events.record(regarding, {
+    told.add(after.reason);
+    const ofAttempt = OF_ATTEMPTS.some(reason => reason === after.reason);
+    const event: EventFacts = {
       type: type !== CONDITION.stalled && after.status === 'True' ? 'Normal' : 'Warning',
       reason: after.reason as Reason,
-      action: type === CONDITION.ready ? 'Reconcile' : 'Refresh',
-      note: after.message,
-    });
+      action: ofAttempt ? 'Refresh' : 'Reconcile',
+      note: attempt === undefined ? after.message : `${after.message} (attempt ${attempt})`,
+    };
+    if (changed) context.events.record(regarding, event);
+    else context.events.repeat(regarding, event);
   }
 }
 

@@ -9,7 +9,7 @@ import type { SecretMeta } from '../kube/secret.ts';
 import type { ServerTime } from '../kube/server-time.ts';
 import type { Store } from '../kube/store.ts';
 import type { Clock, Random } from '../loop/clock.ts';
-import type { Log } from '../loop/log.ts';
+import type { Log } from '../api/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Gate } from '../provider/gate.ts';
 import type { Engine, Transport } from '../provider/types.ts';

@@ -1,3 +1,4 @@
+import { attemptId } from '../decide/attempt-id.ts';
 import { counted, mustCount, notRefused } from '../decide/login-limit.ts';
 import { failuresOf } from '../decide/status.ts';
 import type { Session } from '../kube/session.ts';
@@ -65,7 +66,9 @@ export async function exchange(
   const read: Read = sent.ok
     ? context.engine.read(account, step, sent.answer, context.serverTime.now())
     : { ok: false, failure: sent.failure };
-  report(observed, plan, step, read, (context.clock.monotonic() - began) / 1000, context);
+  const id = attemptId(observed.identity.uid, step, sentAt);
+  memory.lastAttempt = id;
+  report(observed, plan, step, read, id, (context.clock.monotonic() - began) / 1000, context);
   return { sentAt, before, read };
 }
 
@@ -123,6 +126,7 @@ function report(
   plan: Plan,
   step: Step,
   read: Read,
+  attempt: string,
   seconds: number,
   context: Context,
 ): void {
@@ -143,14 +147,14 @@ function report(
     ...(lateness === undefined ? {} : { latenessSeconds: Math.max(0, lateness) }),
   });
   const fields = {
-    namespace: observed.identity.namespace,
-    name: observed.identity.name,
+    credential: observed.key,
+    attempt,
     provider: account.provider.name,
     flow: account.flow.name,
     environment: account.environment.name,
     grant: step === 'login' ? 'Login' : 'Refresh',
-    result,
-    seconds: Math.round(seconds * 1000) / 1000,
+    class: result,
+    durationMs: Math.round(seconds * 1000),
   };
   if (read.ok) context.log.info(fields, 'token obtained');
   else context.log.warn({ ...fields, reason: read.failure.reason, detail: read.failure.message }, 'no token');

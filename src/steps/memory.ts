@@ -32,6 +32,8 @@ export interface Memory {
   unsavedSession?: Session;
   /** The sequence of a session whose refresh token was refused: it is not sent again. */
   deadSession?: number;
+  /** Of the last request sent; absent until one is. */
+  lastAttempt?: string;
   refreshFailures: number;
   /** A refresh failed so that a login is due in its place, and that waits for its turn. */
   loginNext?: boolean;

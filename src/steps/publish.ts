@@ -297,7 +297,10 @@ async function removeSecret(
     if (isNotFound(error) || isConflict(error)) return;
     if (!(error instanceof KubeError) || isRetriable(error)) throw error;
     // It may stay: the token is where it should be, and status must say so.
-    context.log.warn({ namespace, name, secret, code: error.code }, 'former Secret not removed');
+    context.log.warn(
+      { credential: `${namespace}/${name}`, secret, code: error.code },
+      'former Secret not removed',
+    );
   }
 }
 

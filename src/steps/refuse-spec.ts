@@ -19,6 +19,7 @@ export async function refuseSpec(
     ready: { status: 'False', reason: 'SpecInvalid', message },
     login: loginRecord(credential.status),
     failures: undefined,
+    attempt: credential.status?.lastAttemptId,
     handledRefresh: credential.status?.lastHandledRefreshAt,
     handledProviderRefresh: credential.status?.lastHandledProviderRefreshAt,
   });
@@ -30,6 +31,6 @@ export async function refuseSpec(
     );
   } catch (error) {
     if (!isConflict(error) && !isNotFound(error)) throw error;
-    context.log.debug({ key }, 'status not written: the credential changed');
+    context.log.debug({ credential: key }, 'status not written: the credential changed');
   }
 }

@@ -35,6 +35,7 @@ const served = (role: string, namespace: string): string[] =>
     'patch core/secrets',
     'delete core/secrets',
     'create events.k8s.io/events',
+    'patch events.k8s.io/events',
   ].map(what => `${role} (${namespace}): ${what} *`);
 
 const told = (permissions: readonly Permission[]): string[] => permissions.map(describePermission).toSorted();
@@ -59,6 +60,7 @@ describe.skipIf(skipped !== undefined)('the operator may', () => {
         ...PROVIDERS,
         ...served('Role tokensync-served', 'team-a'),
         'Role tokensync-provider-events (default): create events.k8s.io/events *',
+        'Role tokensync-provider-events (default): patch events.k8s.io/events *',
       ].toSorted(),
     );
   });

@@ -28,8 +28,8 @@ test('one JSON object a line', () => {
   ]);
 });
 
-test('text is one line too', () => {
-  const { lines, log } = logging({ format: 'text', level: 'debug' });
+test('what is for people is one line too', () => {
+  const { lines, log } = logging({ format: 'pretty', level: 'debug' });
   log.debug(
     { credential: 'shop/acme', why: 'two words', list: [1], fake: 'a\nb=c', nothing: null },
     'looking',
@@ -42,7 +42,7 @@ test('text is one line too', () => {
 });
 
 describe('a slip', () => {
-  test.each(['json', 'text'] as const)('is redacted in %s', format => {
+  test.each(['json', 'pretty'] as const)('is redacted in %s', format => {
     const { lines, log } = logging({ format });
     const secret = {
       password: 'canary',

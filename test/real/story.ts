@@ -1,4 +1,6 @@
 import type { Fixture } from '../../sandbox/fixtures.ts';
+import { isObject } from '../../sandbox/apiserver/json.ts';
+import { readYaml } from '../../sandbox/world.ts';
 import { data } from '../e2e/cluster.ts';
 import { eventually, type Installed, SERVED } from './shipped.ts';
 
@@ -8,6 +10,7 @@ export async function liveThrough(it: Installed, made: readonly Fixture[]): Prom
   await moveTarget(it, moving);
   await collide(it);
   await conflict(it, hasty);
+  await again(it, hasty);
   await deleted(it, leaving);
   await said(it, SERVED);
   // about providers
@@ -69,6 +72,45 @@ async function conflict(it: Installed, name: string): Promise<void> {
       ({ verb, resource }) => verb === 'get' && resource === 'providercredentials',
     );
   });
+}
+
+/** What happened before happens again: an Event counts it, about a credential and about a provider. */
+async function again(it: Installed, name: string): Promise<void> {
+  const patched = (namespace: string) =>
+    eventually(`an event in ${namespace} is patched`, async () =>
+      (await it.needs()).some(
+        need => need.verb === 'patch' && need.resource === 'events' && need.namespace === namespace,
+      ),
+    );
+  const wait = (of: string, type: string, reason: string) =>
+    it.kubectl(
+      'wait',
+      of,
+      `--namespace=${SERVED}`,
+      `--for=jsonpath={.status.conditions[?(@.type=="${type}")].reason}=${reason}`,
+      '--timeout=30s',
+    );
+  for (const suspend of [true, false, true]) {
+    const patch = JSON.stringify({ spec: { suspend } });
+    await it.kubectl('patch', `pcred/${name}`, `--namespace=${SERVED}`, '--type=merge', '-p', patch);
+    await wait(`pcred/${name}`, 'Ready', suspend ? 'Suspended' : 'TokenLive');
+  }
+  await patched(SERVED);
+
+  const good = readYaml('deploy/providers').find(
+    ({ metadata }) => isObject(metadata) && metadata.name === 'pgf',
+  );
+  if (!isObject(good?.spec) || !Array.isArray(good.spec.environments)) throw new Error('no pgf');
+  const environments = good.spec.environments
+    .filter(isObject)
+    .map(each => ({ ...each, baseUrl: 'https://$(param.nobody).example' }));
+  for (const works of [true, false, true]) {
+    const spec = works ? good.spec : { ...good.spec, environments };
+    await it.client.apply({ ...good, metadata: { name: 'to-and-fro' }, spec });
+    await wait('ctprov/to-and-fro', 'Accepted', works ? 'Compiled' : 'DefinitionInvalid');
+  }
+  await patched('default');
+  await it.kubectl('delete', 'ctprov/to-and-fro');
 }
 
 async function deleted(it: Installed, name: string): Promise<void> {

@@ -154,12 +154,12 @@ describe('what happened', () => {
     const fields = {
       level: 'info',
       time: 't',
-      namespace: 'demo',
-      name: 'a',
+      credential: 'demo/a',
+      attempt: 'x',
       msg: 'token obtained',
-      seconds: 1,
+      durationMs: 1,
     };
-    expect(logLineOf(fields)).toBe('operator a: token obtained (seconds=1)');
+    expect(logLineOf(fields)).toBe('operator a: token obtained (durationMs=1)');
     expect(logLineOf({ msg: 'stopped' })).toBe('operator stopped');
   });
 });

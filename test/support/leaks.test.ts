@@ -63,8 +63,8 @@ describe('of what an operator says, a planted leak is found', () => {
   });
 
   test('a password in a log', async () => {
-    const leaks = await searched(world => run(world).log.info({ detail: 'password-c4n4ry-1' }, 'slip'));
-    expect(leaks).toEqual([expect.stringMatching(/^log: .*slip/)]);
+    const leaks = await searched(world => run(world).log.info({ detail: 'password-c4n4ry-1' }, 'stopped'));
+    expect(leaks).toEqual([expect.stringMatching(/^log: .*stopped/)]);
   });
 
   test('a password that bears no mark, once it was in a Secret', async () => {
@@ -73,13 +73,13 @@ describe('of what an operator says, a planted leak is found', () => {
         secret('default', 'pgf-login-1-login', { username: 'user-1', password: 'no-canary-here' }),
       );
       await world.clock.advance(1000);
-      run(world).log.info({ detail: encodeURIComponent('no-canary-here') }, 'slip');
+      run(world).log.info({ detail: encodeURIComponent('no-canary-here') }, 'stopped');
     });
-    expect(leaks).toEqual([expect.stringMatching(/^log: .*slip/)]);
+    expect(leaks).toEqual([expect.stringMatching(/^log: .*stopped/)]);
   });
 
   test('a token in a log', async () => {
-    const leaks = await searched(world => run(world).log.info({ detail: token(world) }, 'slip'));
+    const leaks = await searched(world => run(world).log.info({ detail: token(world) }, 'stopped'));
     expect(leaks.length).toBeGreaterThan(0);
   });
 
