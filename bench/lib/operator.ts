@@ -1,0 +1,105 @@
+import { execFile } from 'node:child_process';
+import { closeSync, fstatSync, openSync, rmSync } from 'node:fs';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { request } from 'undici';
+import { z } from 'zod';
+import { Child, pathOf } from './child.ts';
+import { OPERATOR_NAMESPACE, type Place } from './place.ts';
+
+let made: Promise<string> | undefined;
+
+/** Makes the bundle as the image has it, once. It is gone when we are. @returns its path. */
+export function bundle(): Promise<string> {
+  made ??= makeBundle();
+  return made;
+}
+
+async function makeBundle(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tokensync-bench-bundle-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  await promisify(execFile)(process.execPath, [pathOf('../scripts/bundle.ts'), folder]);
+  return join(folder, 'tokensync.mjs');
+}
+
+export const SOURCE = pathOf('../src/main.ts');
+
+/** The bundle; in a smoke test, where it is not worth its making, the source. */
+export const program = (smoke: boolean): string | Promise<string> => (smoke ? SOURCE : bundle());
+
+const Started = z.object({ metrics: z.string() });
+let started = 0;
+
+/** The operator as a pod runs it: the image's flags of Node, a service account, its log into a file. */
+export class Operator {
+  readonly child: Child;
+  readonly #log: string;
+  readonly #output: number;
+
+  constructor(
+    place: Place,
+    script: string,
+    options: {
+      readonly flags?: readonly string[];
+      readonly node?: readonly string[];
+      readonly env?: Readonly<Record<string, string>>;
+    } = {},
+  ) {
+    const { flags = [], node = ['--enable-source-maps'], env = {} } = options;
+    this.#log = join(place.folder, `operator-${++started}.log`);
+    this.#output = openSync(this.#log, 'w', 0o600);
+    const { hostname, port } = new URL(place.url);
+    this.child = new Child(script, {
+      output: this.#output,
+      node: [...node, '--import', pathOf('probe.ts')],
+      args: ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=0', ...flags],
+      env: {
+        NODE_ENV: 'production',
+        KUBERNETES_SERVICE_HOST: hostname,
+        KUBERNETES_SERVICE_PORT: port,
+        POD_NAMESPACE: OPERATOR_NAMESPACE,
+        BENCH_SERVICE_ACCOUNT: place.serviceAccount,
+        ...env,
+      },
+    });
+  }
+
+  /** Bytes that it has logged. */
+  get logged(): number {
+    return fstatSync(this.#output).size;
+  }
+
+  /** Requests to the API server that were answered, by its own metrics; watches are none. */
+  async apiRequests(): Promise<number> {
+    const line = (await readFile(this.#log, 'utf8'))
+      .split('\n')
+      .find(text => text.includes('tokensync starts'));
+    const { metrics } = Started.parse(JSON.parse(line ?? '{}'));
+    const { body } = await request(`http://${metrics}/metrics`);
+    const samples = (await body.text()).matchAll(/^tokensync_api_requests_total\{(.*)\} (\d+)$/gm);
+    let sum = 0;
+    for (const [, labels = '', value] of samples) if (!labels.includes('verb="watch"')) sum += Number(value);
+    return sum;
+  }
+
+  /** The end of its log, for the message of a failure. */
+  async said(): Promise<string> {
+    const lines = (await readFile(this.#log, 'utf8')).trim().split('\n');
+    return `${lines.length} lines were logged, at last:\n${lines.slice(-5).join('\n')}`;
+  }
+
+  /** In order, as a rollout stops it. */
+  async stop(): Promise<void> {
+    const overdue = new AbortController();
+    void delay(30_000, undefined, { signal: overdue.signal }).then(
+      () => this.child.stop(),
+      () => {},
+    );
+    await this.child.stop('SIGTERM');
+    overdue.abort();
+    closeSync(this.#output);
+  }
+}

@@ -1,0 +1,75 @@
+import { Operator, program } from '../lib/operator.ts';
+import { startPlace } from '../lib/place.ts';
+import { defineProvider, populate } from '../lib/population.ts';
+import { cpuOf } from '../lib/proc.ts';
+import type { Row } from '../lib/row.ts';
+import { atRest } from './resting.ts';
+import type { Bench } from './bench.ts';
+
+/** What flags of V8 and Node do for memory, and what they cost in processor time: the same first tokens under each. */
+
+interface Variant {
+  readonly title: string;
+  readonly node?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const MAPS = '--enable-source-maps';
+const VARIANTS: readonly Variant[] = [
+  { title: 'as the image starts it', node: [MAPS] },
+  { title: 'no source maps', node: [] },
+  { title: '--max-semi-space-size=1', node: [MAPS, '--max-semi-space-size=1'] },
+  { title: '--max-semi-space-size=4', node: [MAPS, '--max-semi-space-size=4'] },
+  { title: '--max-old-space-size=128', node: [MAPS, '--max-old-space-size=128'] },
+  { title: '--optimize-for-size', node: [MAPS, '--optimize-for-size'] },
+  { title: '--single-threaded-gc', node: [MAPS, '--single-threaded-gc'] },
+  { title: '--v8-pool-size=0', node: [MAPS, '--v8-pool-size=0'] },
+  { title: 'MALLOC_ARENA_MAX=1', node: [MAPS], env: { MALLOC_ARENA_MAX: '1' } },
+  { title: 'MALLOC_TRIM_THRESHOLD_=65536', node: [MAPS], env: { MALLOC_TRIM_THRESHOLD_: '65536' } },
+  {
+    title: 'no source maps, semi-space 1, one arena',
+    node: ['--max-semi-space-size=1'],
+    env: { MALLOC_ARENA_MAX: '1' },
+  },
+];
+const FULL = { count: 500, restMs: 4000, variants: VARIANTS };
+const SMOKE = { count: 10, restMs: 300, variants: VARIANTS.slice(0, 2) };
+const MiB = 2 ** 20;
+
+export const memory: Bench = {
+  name: 'memory',
+  about: 'what flags of V8 and Node do for memory at rest after first tokens',
+  async run({ smoke, say }) {
+    const { count, restMs, variants } = smoke ? SMOKE : FULL;
+    const rows: Row[] = [];
+    const place = await startPlace('sandbox', 3600);
+    try {
+      const script = await program(smoke);
+      await defineProvider(place, 'memory', 'login');
+      for (const [index, { title, ...how }] of variants.entries()) {
+        say(`memory: ${title}`);
+        const namespace = `memory-${index}`;
+        await populate(place, { namespace, provider: 'memory', count });
+        const operator = new Operator(place, script, { ...how, flags: [`--watch-namespaces=${namespace}`] });
+        try {
+          const { resident, memory } = await atRest(operator, place, { namespace, count, restMs });
+          const cpu = await cpuOf(operator.child.pid);
+          rows.push({
+            bench: 'memory',
+            what: `${title}: RSS, ${count.toLocaleString('en-US')} credentials`,
+            figure: resident.total / MiB,
+            unit: 'MiB',
+            note: `${(memory.heapTotal / MiB).toFixed(0)} MiB heap, ${(resident.anonymous / MiB).toFixed(0)} MiB anonymous, ${(cpu / 1000).toFixed(1)} s of CPU`,
+          });
+        } catch (error) {
+          throw new Error(`${title}: ${await operator.said()}`, { cause: error });
+        } finally {
+          await operator.stop();
+        }
+      }
+      return rows;
+    } finally {
+      await place.close();
+    }
+  },
+};
