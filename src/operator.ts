@@ -1,5 +1,7 @@
-import { ANNOTATION, REFRESH_REQUESTED_AT, SESSION_SUFFIX } from './api/names.ts';
+import { REFRESH_REQUESTED_AT, SESSION_SUFFIX } from './api/names.ts';
+import type { Log, LogFields } from './api/log.ts';
 import { keyOf, type ObjectMeta } from './api/meta.ts';
+import { Collections } from './collections.ts';
 import { Demand } from './decide/demand.ts';
 import { Digester } from './decide/digest.ts';
 import { OriginHealth } from './decide/origin-health.ts';
@@ -8,21 +10,10 @@ import type { KubeClient } from './kube/client.ts';
 import { loadDigestKey } from './kube/digest-key.ts';
 import { EventRecorder } from './kube/events.ts';
 import { isRetriable, KubeError } from './kube/kube-error.ts';
-import { ListWatch, type ListWatchOptions } from './kube/list-watch.ts';
-import {
-  type CredentialObject,
-  credentialPath,
-  type ProviderObject,
-  providerPath,
-  readCredential,
-  readProvider,
-} from './kube/objects.ts';
-import { readMeta, type SecretMeta, slimSecretMeta } from './kube/secret.ts';
+import type { SecretMeta } from './kube/secret.ts';
 import type { ServerTime } from './kube/server-time.ts';
-import { Store } from './kube/store.ts';
 import { type Clock, type Random, sleep } from './loop/clock.ts';
 import { type Ownership, SOLE_OWNER } from './lead/ownership.ts';
-import type { Log, LogFields } from './api/log.ts';
 import { type Place, Queue } from './loop/queue.ts';
 import { Schedule } from './loop/schedule.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -53,10 +44,6 @@ export interface OperatorOptions {
   readonly ownership?: Ownership;
 }
 
-const OWN_KIND = {
-  ifMissing: 'the CRDs of tokensync are not installed: kubectl apply -k deploy, or -f crds for them alone',
-};
-const METADATA = { metadataOnly: true };
 const LATE_SCHEDULER_MS = 60_000;
 const LAST_WRITES_MS = 5000;
 const RETRY_FIRST_MS = 500;
@@ -70,10 +57,7 @@ const NEED_SHOWN_EVERY_MS = 60_000;
  */
 export class Operator {
   readonly #options: OperatorOptions;
-  readonly #credentials = new Store<CredentialObject>();
-  readonly #providerStore = new Store<ProviderObject>();
-  readonly #secrets = new Store<SecretMeta>();
-  readonly #namespaces = new Store<{ metadata: ObjectMeta }>();
+  readonly #collections: Collections;
   readonly #providers: Providers;
   readonly #demand = new Demand();
   /** Provider to the need that its Saturated condition names. */
@@ -84,7 +68,6 @@ export class Operator {
   readonly #probes: Schedule;
   readonly #queue: Queue;
   readonly #providerQueue: Queue;
-  readonly #watches = new Map<string, ListWatch<{ metadata: ObjectMeta }>>();
   readonly #retries = new Map<string, number>();
   /** By credential being looked at: Secrets that changed meanwhile. The echo of its own write may come before the write's answer. */
   readonly #unjudged = new Map<string, Set<string>>();
@@ -104,7 +87,8 @@ export class Operator {
     this.#options = options;
     this.#ownership = options.ownership ?? SOLE_OWNER;
     const { clock, client, serverTime, random, log, metrics } = options;
-    this.#providers = new Providers(options.engine, this.#providerStore);
+    this.#collections = new Collections(options);
+    this.#providers = new Providers(options.engine, this.#collections.providers);
     this.#events = new EventRecorder(client, serverTime, options.instance, log);
     this.#gate = new Gate({ clock, wake: key => this.#queue.add(key) });
     this.#probes = new Schedule(clock, lane => this.#health.probeDue(lane));
@@ -135,15 +119,14 @@ export class Operator {
   /** Resolves when every collection is known and work has begun. @throws what stands in the way of the digest key. */
   async start(): Promise<void> {
     this.#context = this.#makeContext(await this.#digester());
-    this.#index();
-    this.#watch();
-    for (const watch of this.#watches.values()) watch.start();
-    await Promise.all([...this.#watches.values()].map(watch => watch.synced));
+    this.#listen();
+    await this.#collections.start();
     this.#started = true;
-    for (const provider of this.#providerStore.values()) this.#providerQueue.add(keyOf(provider));
-    for (const credential of this.#credentials.values()) this.#queue.add(keyOf(credential));
+    const { providers, credentials } = this.#collections;
+    for (const provider of providers.values()) this.#providerQueue.add(keyOf(provider));
+    for (const credential of credentials.values()) this.#queue.add(keyOf(credential));
     this.#options.log.info(
-      { credentials: this.#credentials.size, providers: this.#providerStore.size },
+      { credentials: credentials.size, providers: providers.size },
       'watching; work begins',
     );
   }
@@ -185,7 +168,7 @@ export class Operator {
     this.#probes.clear();
     await Promise.all([this.#queue.drain(), this.#providerQueue.drain()]);
     await this.#saveSessions();
-    await Promise.all([this.#events.flush(), ...[...this.#watches.values()].map(watch => watch.stop())]);
+    await Promise.all([this.#events.flush(), this.#collections.stop()]);
   }
 
   /** Refresh tokens whose saving was to be tried again later: there is no later. */
@@ -223,14 +206,14 @@ export class Operator {
   /** Work has begun, and what happens is heard of. @returns what is missing, or undefined. */
   notReady(): string | undefined {
     if (!this.#started || this.#draining) return 'not synced with the API server';
-    const deaf = [...this.#watches].find(([, { health }]) => health.deaf);
-    return deaf === undefined ? undefined : `nothing is heard of ${deaf[0]} from the API server`;
+    const { deaf } = this.#collections;
+    return deaf === undefined ? undefined : `nothing is heard of ${deaf} from the API server`;
   }
 
   /** The loops are alive. @returns what is not, or undefined. */
   notHealthy(): string | undefined {
-    const stuck = [...this.#watches].find(([, { health }]) => health.stuck);
-    if (stuck !== undefined) return `the watch of ${stuck[0]} is stuck`;
+    const { stuck } = this.#collections;
+    if (stuck !== undefined) return `the watch of ${stuck} is stuck`;
     return this.#queue.lateness > LATE_SCHEDULER_MS ? 'the scheduler is late' : undefined;
   }
 
@@ -239,18 +222,15 @@ export class Operator {
     metrics.queueDepth(this.#queue.depth);
     this.#showProviders(metrics);
     this.#showOrigins(metrics);
-    const now = this.#options.clock.monotonic();
-    for (const [name, { health }] of this.#watches) {
-      metrics.watch(name, { ageSeconds: (now - health.lastEventMono) / 1000, restarts: health.restarts });
-    }
+    this.#collections.observeInto(metrics);
   }
 
   #makeContext(digester: Digester): Context {
     const options = this.#options;
     return {
       ...options,
-      credentials: this.#credentials,
-      secrets: this.#secrets,
+      credentials: this.#collections.credentials,
+      secrets: this.#collections.secrets,
       providers: this.#providers,
       gate: this.#gate,
       health: this.#health,
@@ -261,7 +241,7 @@ export class Operator {
       events: this.#events,
       demand: this.#demand,
       demandChanged: provider => this.#demandChanged(provider),
-      namespaceLabels: namespace => this.#namespaceLabels(namespace),
+      namespaceLabels: namespace => this.#collections.namespaceLabels(namespace),
       owns: (key, ms) => this.#owns(key, ms),
       abandon: key => this.#abandonOf(key),
       draining: () => this.#draining,
@@ -269,21 +249,16 @@ export class Operator {
     };
   }
 
-  #index(): void {
-    this.#credentials.index('provider', ({ spec }) => (spec === undefined ? [] : [spec.providerRef.name]));
-    this.#credentials.index('secret', secretsOf);
-    this.#credentials.index('namespace', ({ metadata }) => [metadata.namespace ?? '']);
-    this.#secrets.index('credential', ({ metadata }) => {
-      const named = metadata.annotations?.[ANNOTATION.credential];
-      return named === undefined ? [] : [named];
-    });
-    this.#credentials.onChange((key, old, next) => {
+  /** What a change names to be looked at. */
+  #listen(): void {
+    const { credentials, providers, secrets, namespaces } = this.#collections;
+    credentials.onChange((key, old, next) => {
       if (next === undefined || old === undefined || isNews(old, next)) this.#queue.add(key);
       // Its series go now, however long the queue is.
       if (next === undefined && old !== undefined)
         this.#options.metrics.removeCredential(old.metadata.namespace ?? '', old.metadata.name);
     });
-    this.#providerStore.onChange((name, old, next) => {
+    providers.onChange((name, old, next) => {
       if (next === undefined) {
         this.#options.metrics.removeProvider(name);
         this.#needShown.delete(name);
@@ -294,17 +269,17 @@ export class Operator {
         return;
       }
       this.#providerQueue.add(name);
-      for (const key of this.#credentials.byIndex('provider', name)) this.#queue.add(key);
+      for (const key of credentials.byIndex('provider', name)) this.#queue.add(key);
     });
-    this.#secrets.onChange((key, _old, next) => {
-      for (const credential of this.#credentials.byIndex('secret', key)) {
+    secrets.onChange((key, _old, next) => {
+      for (const credential of credentials.byIndex('secret', key)) {
         const unjudged = this.#unjudged.get(credential);
         if (unjudged !== undefined && next !== undefined) unjudged.add(key);
         else if (next === undefined || !this.#isOurWrite(credential, next)) this.#queue.add(credential);
       }
     });
-    this.#namespaces.onChange(name => {
-      for (const key of this.#credentials.byIndex('namespace', name)) this.#queue.add(key);
+    namespaces.onChange(name => {
+      for (const key of credentials.byIndex('namespace', name)) this.#queue.add(key);
     });
   }
 
@@ -317,47 +292,6 @@ export class Operator {
     return name.endsWith(SESSION_SUFFIX) && memory?.session?.version === resourceVersion;
   }
 
-  #watch(): void {
-    const { watchNamespaces } = this.#options;
-    this.#listWatch(
-      'clustertokenproviders',
-      providerPath(),
-      readProvider,
-      this.#providerStore.feed(),
-      OWN_KIND,
-    );
-    const scopes = watchNamespaces.length === 0 ? [undefined] : watchNamespaces;
-    for (const namespace of scopes) {
-      const secrets = namespace === undefined ? '/api/v1/secrets' : `/api/v1/namespaces/${namespace}/secrets`;
-      const suffix = namespace === undefined ? '' : `/${namespace}`;
-      this.#listWatch(
-        `providercredentials${suffix}`,
-        credentialPath(namespace),
-        readCredential,
-        this.#credentials.feed(namespace),
-        OWN_KIND,
-      );
-      this.#listWatch(`secrets${suffix}`, secrets, slimSecretMeta, this.#secrets.feed(namespace), METADATA);
-    }
-    if (watchNamespaces.length === 0) {
-      this.#listWatch('namespaces', '/api/v1/namespaces', readMeta, this.#namespaces.feed(), METADATA);
-    }
-  }
-
-  #listWatch<T extends { metadata: ObjectMeta }>(
-    name: string,
-    path: string,
-    parse: (raw: unknown) => T | undefined,
-    handler: ReturnType<Store<T>['feed']>,
-    how: Pick<ListWatchOptions<T>, 'metadataOnly' | 'ifMissing'>,
-  ): void {
-    const { client, clock, random, log } = this.#options;
-    this.#watches.set(
-      name,
-      new ListWatch({ ...how, client, path, parse, handler, clock, random, log, name }),
-    );
-  }
-
   async #look(key: string): Promise<void> {
     if (this.#context === undefined || !this.#started || !this.#owns(key, 0)) return;
     const unjudged = new Set<string>();
@@ -368,7 +302,7 @@ export class Operator {
     } finally {
       this.#unjudged.delete(key);
       for (const changed of unjudged) {
-        const secret = this.#secrets.get(changed);
+        const secret = this.#collections.secrets.get(changed);
         if (secret === undefined || !this.#isOurWrite(key, secret)) this.#queue.add(key);
       }
     }
@@ -405,7 +339,7 @@ export class Operator {
     await reconcileProvider(name, {
       client,
       serverTime,
-      store: this.#providerStore,
+      store: this.#collections.providers,
       providers: this.#providers,
       demand: this.#demand,
       events: this.#events,
@@ -419,7 +353,7 @@ export class Operator {
 
   /** New credentials stand in a line of their own, by namespaces in turn; the others by their tokens' expiry. */
   #place(key: string): Place {
-    const credential = this.#credentials.get(key);
+    const credential = this.#collections.credentials.get(key);
     const token = credential?.status?.token;
     if (token === undefined && credential?.status?.failures === undefined) {
       return { line: 'first', group: credential?.metadata.namespace ?? '' };
@@ -434,7 +368,7 @@ export class Operator {
     const worst = this.#demand.worst(provider);
     const saturated = this.#isSaturated(provider);
     const shown =
-      this.#providerStore.get(provider)?.status?.conditions.find(({ type }) => type === 'Saturated')
+      this.#collections.providers.get(provider)?.status?.conditions.find(({ type }) => type === 'Saturated')
         ?.status === 'True';
     if (saturated !== shown) this.#providerQueue.add(provider);
     else if (
@@ -461,7 +395,7 @@ export class Operator {
   }
 
   #showProviders(metrics: Metrics): void {
-    for (const provider of this.#providerStore.values()) {
+    for (const provider of this.#collections.providers.values()) {
       const name = keyOf(provider);
       const accepted = this.#providers.get(name)?.compiled.ok === true;
       metrics.setProvider(name, { accepted, saturated: this.#isSaturated(name) });
@@ -472,7 +406,7 @@ export class Operator {
   #showOrigins(metrics: Metrics): void {
     const used = new Set<string>();
     for (const { provider, origin } of this.#demand.origins()) {
-      if (this.#providerStore.get(provider) === undefined) continue;
+      if (this.#collections.providers.get(provider) === undefined) continue;
       const lane = laneOf(provider, origin);
       used.add(lane);
       metrics.origin(provider, origin, {
@@ -487,23 +421,6 @@ export class Operator {
     }
     this.#shownLanes = used;
   }
-
-  #namespaceLabels(namespace: string): Readonly<Record<string, string>> {
-    const labels = this.#namespaces.get(namespace)?.metadata.labels;
-    return { 'kubernetes.io/metadata.name': namespace, ...labels };
-  }
-}
-
-/** Every Secret whose change may matter: the source, the target, where the token stood before, the session. */
-function secretsOf({ metadata, spec, status }: CredentialObject): string[] {
-  if (spec === undefined) return [];
-  const names = new Set([
-    spec.source.secretRef.name,
-    spec.target.name ?? metadata.name,
-    metadata.name + SESSION_SUFFIX,
-    status?.token?.secretName ?? metadata.name,
-  ]);
-  return [...names].map(name => `${metadata.namespace ?? ''}/${name}`);
 }
 
 /** Status is ours alone, and labels change nothing: only these ask for another look. */
