@@ -221,7 +221,7 @@ test('what looks much like the refused is accepted', async () => {
 describe('an object that a release has stored', () => {
   const stored = storedObjects();
 
-  /** Writes it, status included, and reads it. */
+  /** Writes it, status included, reads it, and removes it. */
   async function through(each: (typeof stored)[number], as?: string): Promise<JsonObject> {
     const name = `${NAMESPACE}-stored`;
     const path = pathAs(collection(each.kind, NAMESPACE), as);
@@ -235,7 +235,9 @@ describe('an object that a release has stored', () => {
       metadata: { ...metadata, resourceVersion: versionOf(made.body) },
     });
     expect(put.status, JSON.stringify(put.body)).toBe(200);
-    return read(`${path}/${name}`);
+    const found = await read(`${path}/${name}`);
+    await client.send('DELETE', `${path}/${name}`);
+    return found;
   }
 
   async function read(path: string): Promise<JsonObject> {
@@ -249,7 +251,6 @@ describe('an object that a release has stored', () => {
     async (_, each) => {
       const { spec, status } = await through(each);
       expect({ spec, status }).toEqual({ spec: each.object.spec, status: each.object.status });
-      await client.send('DELETE', `${collection(each.kind, NAMESPACE)}/${NAMESPACE}-stored`);
     },
   );
 

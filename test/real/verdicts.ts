@@ -51,6 +51,7 @@ export async function verdicts(client: Client, namespace: string): Promise<Reado
   }
   const versions = new Map<Stored['kind'], string>();
   for (const { kind, object } of storedObjects()) {
+    if (versions.has(kind)) continue;
     versions.set(
       kind,
       await create(client, named({ ...object }, namespace, `${namespace}-stored`), namespace),
