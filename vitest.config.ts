@@ -39,6 +39,20 @@ export default defineConfig({
             {
               extends: true as const,
               test: {
+                name: 'operator-real',
+                include: ['test/operator/**/*.test.ts', 'test/e2e/program.test.ts'],
+                globalSetup: ['test/real/operator-plane.ts'],
+                setupFiles: ['test/support/leaks.ts', 'test/real/worlds.ts'],
+                testTimeout: 120_000,
+                hookTimeout: 120_000,
+                // Each world has the whole cluster.
+                fileParallelism: false,
+                provide: { realWorlds: true },
+              },
+            },
+            {
+              extends: true as const,
+              test: {
                 name: 'real',
                 include: ['test/real/**/*.test.ts'],
                 globalSetup: ['test/real/setup.ts'],

@@ -83,6 +83,8 @@ export function derivedChance(text: string): number {
 
 /** A dead token is replaced as soon as the provider, too, must take it for dead. */
 const JUST_AFTER_MS = 1000;
+/** What is brought so shortly before the expiry that it shares is not worth publishing, and costs a backoff past it. */
+const TOO_CLOSE_MS = 10_000;
 /** Answers wobble by the latency and by the second of the provider's clock; real grants are further apart. */
 const SAME_EXPIRY_MS = GRANT_SPACING_MS;
 
@@ -99,5 +101,5 @@ export function noLaterExpiry(
   if (before?.expiresAt === undefined || expiresAt === undefined) return undefined;
   if (expiresAt > before.expiresAt + SAME_EXPIRY_MS) return undefined;
   const half = now + Math.max(NO_PROGRESS_WAIT_MS, (expiresAt - now) / 2);
-  return Math.round(half < expiresAt ? half : Math.max(expiresAt, now) + JUST_AFTER_MS);
+  return Math.round(half < expiresAt - TOO_CLOSE_MS ? half : Math.max(expiresAt, now) + JUST_AFTER_MS);
 }

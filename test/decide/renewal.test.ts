@@ -187,6 +187,12 @@ describe('a grant with no later expiry', () => {
     ['an earlier one: at half of what remains', held(2 * HOUR), expiry, NOW + 30 * MINUTE],
     ['near the end: a minute away at least', held(100 * SECOND), NOW + 100 * SECOND, NOW + MINUTE],
     ['nearer: just after expiry', held(60 * SECOND), NOW + 60 * SECOND, NOW + 61 * SECOND],
+    [
+      'where that is too close to the end to bring anything: just after expiry',
+      held(69 * SECOND),
+      NOW + 69 * SECOND,
+      NOW + 70 * SECOND,
+    ],
     ['at the end: just after expiry', held(10 * SECOND), NOW + 10 * SECOND, NOW + 11 * SECOND],
   ])('%s', (_what, before, expiresAt, expected) => {
     expect(noLaterExpiry(before, expiresAt, NOW)).toBe(expected);

@@ -302,10 +302,9 @@ describe('what takes for ever', () => {
     world.source('slow');
     world.credential('slow', { providerRef: { name: 'slow' } });
     await world.advance(HOUR);
-    const accepted = world.world.api.get('clustertokenproviders', 'slow')?.status;
-    expect(JSON.stringify(accepted)).toMatch(
-      /DefinitionInvalid.*spec\.flows\[login\]\.login\.response\.token/,
-    );
+    const accepted = JSON.stringify(world.world.api.get('clustertokenproviders', 'slow')?.status);
+    expect(accepted).toContain('DefinitionInvalid');
+    expect(accepted).toContain('spec.flows[login].login.response.token');
     expect(world.condition('slow', 'Ready')).toMatchObject({
       status: 'False',
       reason: 'ProviderNotAccepted',

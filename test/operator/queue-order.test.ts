@@ -195,7 +195,10 @@ describe('the order of work', () => {
     const before = it.asked.length;
     await it.start();
     await it.advance(3 * MINUTE);
-    const order = it.asked.slice(before).map(({ account }) => account.split('@')[0]);
-    expect(order).toEqual([1, 9, 8, 7, 6, 5, 4, 3, 2].map(index => `user-${index}`));
+    const [first, ...order] = it.asked.slice(before).map(({ account }) => account.split('@')[0]);
+    // One is sent before the others' inputs were read: which, is the API server's doing.
+    const expected = [1, 9, 8, 7, 6, 5, 4, 3, 2].map(index => `user-${index}`);
+    expect(expected).toContain(first);
+    expect(order).toEqual(expected.filter(user => user !== first));
   });
 });

@@ -25,10 +25,12 @@ describe('refresh-requested-at on a credential', () => {
   test('is no late renewal in metrics; a renewal that is due is measured', async () => {
     const it = await scene({ flow: 'sendfact/token' });
     const measured = async (): Promise<string | undefined> =>
-      /^tokensync_refresh_lateness_seconds_count\{.*\} (\d+)/m.exec(await it.run.scrape())?.[1];
+      /^tokensync_refresh_lateness_seconds_count\{provider="sendfact"\} (\d+)/m.exec(
+        await it.run.scrape(),
+      )?.[1];
     it.annotate('one');
     await it.advance(SECOND);
-    expect([it.logins, await measured()]).toEqual([2, undefined]);
+    expect([it.logins, await measured()]).toEqual([2, '0']);
     await it.until(() => it.logins === 3, MINUTE);
     await it.advance(SECOND);
     expect(await measured()).toBe('1');

@@ -110,7 +110,8 @@ describe('a refresh token', () => {
     t.answer = asked => (asked.step === 'refresh' ? answer(500) : t.judge(asked));
     await t.pass(3000);
     expect(t.logins).toBeGreaterThan(2);
-    expect(t.refreshes).toBeLessThanOrEqual(2 * (t.logins - 1));
+    // two before each login but the first, and those that have none yet
+    expect(t.refreshes).toBeLessThanOrEqual(2 * t.logins);
     expect(t.says('a', 'Ready')).toBe('True TokenLive');
   });
 

@@ -15,6 +15,9 @@ const PUBLIC_KEYS = new Set([
   'expires_at',
   'id',
   'session',
+  // what a cluster adds to the Secret of a service account's token
+  'namespace',
+  'ca.crt',
 ]);
 
 interface Said {
