@@ -4,7 +4,8 @@ import { clientOf, installCrds } from './install.ts';
 
 /** A control plane for the operator's own tests: a world of theirs is the whole cluster, so nobody else may write there. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const plane = await startControlPlane({ controllers: true });
+  // Before each world the one before it is removed: by default one object after another.
+  const plane = await startControlPlane({ controllers: true, flags: ['--delete-collection-workers=8'] });
   const { url, ca, token, kubeconfig, etcd, auditLog, folder } = plane;
   const client = clientOf(plane);
   try {
