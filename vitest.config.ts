@@ -47,6 +47,8 @@ export default defineConfig({
                 hookTimeout: 120_000,
                 // Each world has the whole cluster.
                 fileParallelism: false,
+                // After the others, which share the workers.
+                sequence: { groupOrder: 1 },
                 provide: { realWorlds: true },
               },
             },

@@ -20,6 +20,8 @@ export interface ControlPlane {
   readonly ca: string;
   /** Bearer token of a member of system:masters. */
   readonly token: string;
+  /** Bearer token of the operator's service account, where its roles are installed. */
+  readonly operatorToken?: string;
   /** Of the admin; its context's namespace is `tokensync`. */
   readonly kubeconfig: string;
   /** `http://127.0.0.1:PORT` of etcd, which speaks JSON under /v3 as well. */

@@ -22,6 +22,9 @@ export interface Errand {
   readonly after: boolean;
 }
 
+/** Where to, and as whom: the test itself, and the operator. */
+export type Access = Readonly<Record<'url' | 'ca' | 'token' | 'operatorToken', string>>;
+
 const URGENT_MS = 30_000;
 
 /** Carries requests to a real API server on a thread of its own, so that a test can wait for one without giving way to anything else. */
@@ -32,12 +35,11 @@ export class Courier {
   readonly #waiting = new Map<number, (delivered: Delivered) => void>();
   #ids = 0;
 
-  constructor(to: { readonly url: string; readonly ca: string; readonly token: string }) {
+  constructor(to: Access) {
     const { port1, port2 } = new MessageChannel();
     this.#urgent = port1;
-    const { url, ca, token } = to;
     this.#worker = new Worker(join(import.meta.dirname, 'courier-thread.ts'), {
-      workerData: { url, ca, token, bell: this.#bell, urgent: port2 },
+      workerData: { ...to, bell: this.#bell, urgent: port2 },
       transferList: [port2],
       execArgv: [],
     });
@@ -50,6 +52,7 @@ export class Courier {
     this.#urgent.unref();
   }
 
+  /** As the operator. */
   send(parcel: Parcel): Promise<Delivered> {
     const id = this.#ids++;
     return new Promise(resolve => {
@@ -58,7 +61,7 @@ export class Courier {
     });
   }
 
-  /** Sends them at once and stands still until all are answered. */
+  /** As the test. Sends them at once and stands still until all are answered. */
   sendNow(errand: Errand): readonly Delivered[] {
     const before = Atomics.load(this.#bell, 0);
     this.#urgent.postMessage(errand);

@@ -1,8 +1,8 @@
 import { Pool } from 'undici';
 import { isObject, type JsonObject, type KubeObject, textOr } from '../../../sandbox/apiserver/json.ts';
-import type { ControlPlane } from '../control-plane.ts';
 import { parseObject } from './answers.ts';
-import { Courier, type Delivered, type Parcel } from './courier.ts';
+import type { ControlPlane } from '../control-plane.ts';
+import { type Access, Courier, type Delivered, type Parcel } from './courier.ts';
 import { CONTENT, type KindPath, MIRRORED, NAMESPACES, pathOf } from './kinds.ts';
 import { Mirror } from './mirror.ts';
 import { endsInitialEvents, openWatch, type Opened, type Told, Upstream } from './watch-lines.ts';
@@ -13,6 +13,10 @@ export type OnTold = (kind: KindPath, event: Told) => void;
 /** Where leases are the cluster's own. */
 const SYSTEM = new Set(['kube-system', 'kube-node-lease']);
 
+export function accessOf({ url, ca, token, operatorToken = token }: ControlPlane): Access {
+  return { url, ca, token, operatorToken };
+}
+
 /** What one worker's worlds share: the way to the control plane, and the mirror of what is in it. */
 export class Plane {
   readonly courier: Courier;
@@ -20,12 +24,12 @@ export class Plane {
   /** Whose world it is at present. */
   onTold: OnTold = () => {};
   readonly #pool: Pool;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #access: Access;
   readonly #ended = new AbortController();
 
-  private constructor(to: Pick<ControlPlane, 'url' | 'ca' | 'token'>) {
+  private constructor(to: Access) {
     this.courier = new Courier(to);
-    this.#headers = { authorization: `Bearer ${to.token}` };
+    this.#access = to;
     this.#pool = new Pool(to.url, {
       connect: { ca: to.ca },
       allowH2: false,
@@ -36,26 +40,36 @@ export class Plane {
 
   static #shared: Promise<Plane> | undefined;
   /** The worker's only one. */
-  static shared(to: Pick<ControlPlane, 'url' | 'ca' | 'token'>): Promise<Plane> {
+  static shared(to: Access): Promise<Plane> {
     Plane.#shared ??= Plane.open(to);
     return Plane.#shared;
   }
 
   /** Resolves when all that there is was seen. The definitions must be served already. */
-  static async open(to: Pick<ControlPlane, 'url' | 'ca' | 'token'>): Promise<Plane> {
+  static async open(to: Access): Promise<Plane> {
     const plane = new Plane(to);
     await Promise.all(MIRRORED.map(kind => plane.#follow(kind)));
     return plane;
   }
 
+  /** As the operator. */
   watch(path: string, headers: Readonly<Record<string, string>>, abort: AbortController): Promise<Opened> {
-    return openWatch(this.#pool, path, { ...headers, ...this.#headers }, abort);
+    return this.#watchAs(this.#access.operatorToken, path, headers, abort);
+  }
+
+  #watchAs(
+    token: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    abort: AbortController,
+  ): Promise<Opened> {
+    return openWatch(this.#pool, path, { ...headers, authorization: `Bearer ${token}` }, abort);
   }
 
   async #follow(kind: KindPath): Promise<void> {
     const query =
       'watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=7200';
-    const opened = await this.watch(`${pathOf(kind)}?${query}`, {}, this.#ended);
+    const opened = await this.#watchAs(this.#access.token, `${pathOf(kind)}?${query}`, {}, this.#ended);
     if (!(opened instanceof Upstream)) throw new Error(`${kind.resource}: ${opened.status} ${opened.text}`);
     await new Promise<void>((resolve, reject) => {
       opened.follow({
