@@ -434,7 +434,7 @@ function isNews(old: { metadata: ObjectMeta }, next: { metadata: ObjectMeta }): 
 }
 
 function describe(error: unknown): LogFields {
-  if (error instanceof KubeError) return { code: error.code, reason: error.reason, detail: error.message };
+  if (error instanceof KubeError) return error.logged;
   // A defect of ours: its name and place, never its message, which may quote a value.
   if (!(error instanceof Error)) return { reason: 'Unknown' };
   return { reason: error.name, at: error.stack?.split('\n').slice(1, 4).join(' ').trim() };

@@ -1,3 +1,4 @@
+import type { LogFields } from '../api/log.ts';
 import { z } from 'zod';
 
 /** One thing that the API server found wrong. */
@@ -43,6 +44,11 @@ export class KubeError extends Error {
     this.fields = facts.fields ?? [];
     this.retryAfterMs = facts.retryAfterMs;
     this.sent = facts.sent;
+  }
+
+  /** What a log line tells of it. */
+  get logged(): LogFields {
+    return { code: this.code, reason: this.reason, detail: this.message };
   }
 }
 

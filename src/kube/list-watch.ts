@@ -378,6 +378,6 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
 /** What may be logged of an error: ours whole, of others a code. */
 function told(error: unknown): LogFields {
   if (error === undefined) return {};
-  if (error instanceof KubeError) return { code: error.code, reason: error.reason, detail: error.message };
+  if (error instanceof KubeError) return error.logged;
   return { reason: codeOf(error) ?? (error instanceof Error ? error.name : typeof error) };
 }

@@ -401,6 +401,6 @@ function isLater(version: string, known: Lease | undefined): boolean {
 }
 
 function told(error: unknown): LogFields {
-  if (error instanceof KubeError) return { code: error.code, reason: error.reason, detail: error.message };
+  if (error instanceof KubeError) return error.logged;
   return { reason: error instanceof Error ? error.name : 'Unknown' };
 }

@@ -232,18 +232,14 @@ describe.concurrent('a write that is refused', { timeout: 240_000 }, () => {
     await it.client.apply(made.source, doomed);
     await it.client.apply(withSpec(made.credential, { providerRef: { name: it.provider('pgf') } }), doomed);
     await context.expect.poll(() => logins(it), { timeout: 60_000, interval: 50 }).toBe(1);
+    const finalizers = (names: string): Promise<unknown> =>
+      it.kubectl([
+        ...['-n', doomed, 'patch', 'configmap', 'held', '--type=merge', '-p'],
+        `{"metadata":{"finalizers":${names}}}`,
+      ]);
     // Something of a stranger's holds the namespace back, while its content goes.
     await it.kubectl(['-n', doomed, 'create', 'configmap', 'held']);
-    await it.kubectl([
-      '-n',
-      doomed,
-      'patch',
-      'configmap',
-      'held',
-      '--type=merge',
-      '-p',
-      '{"metadata":{"finalizers":["example.org/held"]}}',
-    ]);
+    await finalizers('["example.org/held"]');
     await it.kubectl(['delete', 'namespace', doomed, '--wait=false']);
     await it.client.until('ProviderCredential', items => items.length === 0, { namespace: doomed });
     it.providers.pgf.behaviour.latencyMs = 0;
@@ -253,16 +249,7 @@ describe.concurrent('a write that is refused', { timeout: 240_000 }, () => {
     await it.client.until('Secret', items => items.length === 0, { namespace: doomed });
     await it.fence();
     expect((await it.calls(doomed)).length - calls.length, 'calls of a namespace that ends').toBeLessThan(5);
-    await it.kubectl([
-      '-n',
-      doomed,
-      'patch',
-      'configmap',
-      'held',
-      '--type=merge',
-      '-p',
-      '{"metadata":{"finalizers":null}}',
-    ]);
+    await finalizers('null');
     await it.client.until('Namespace', items => items.every(({ metadata }) => metadata.name !== doomed));
     await it.fence();
     expect(await program.get('/healthz')).toMatchObject({ status: 200 });

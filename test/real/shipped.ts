@@ -13,6 +13,7 @@ import { withSpec } from '../operator/scene.ts';
 import { type Need, needsOf } from './audit.ts';
 import { kubeconfigText, kubectl, type RunningControlPlane } from './control-plane.ts';
 import { clientOf, definition } from './install.ts';
+import { eventually as until } from './operated.ts';
 
 /** The operator as `deploy/` installs it: its flags, its service account's own token, its RBAC, and nothing else. */
 export interface Installed {
@@ -126,9 +127,5 @@ export async function installShipped(
 
 /** Until `look` says so; the garbage collector alone may take half a minute to learn of new kinds. */
 export async function eventually(what: string, look: () => Promise<boolean>): Promise<void> {
-  const late = AbortSignal.timeout(90_000);
-  while (!(await look())) {
-    if (late.aborted) throw new Error(`never: ${what}`);
-    await new Promise(resolve => setTimeout(resolve, 100));
-  }
+  await until(async () => (await look()) || undefined, what, 90_000);
 }
