@@ -50,6 +50,14 @@ describe('the rules', () => {
     expect(expected.match(/eval_time: \S+\n(?! +exp_)/g)?.length).toBeGreaterThan(alerts.length);
   });
 
+  test.for(files)('are evaluated in an order that %s gives, and not in one of chance', file => {
+    const { group_eval_order: order } = parse(readFileSync(join(CASES, file), 'utf8')) as Record<
+      string,
+      unknown
+    >;
+    expect(order).toEqual(groups.map(({ name }) => name));
+  });
+
   test('ask for nothing that is not shown', () => {
     const shown = Object.values({ ...FAMILIES, ...CREDENTIAL_FAMILIES });
     const asked = rules.flatMap(({ expr }) => [...expr.matchAll(/(?<![\w:])tokensync_\w+/g)]);
