@@ -22,7 +22,7 @@ const Names = z.record(z.string(), z.string());
 export const Manifest = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
-  metadata: z.object({
+  metadata: z.looseObject({
     name: z.string(),
     namespace: z.string().optional(),
     labels: Names.default({}),

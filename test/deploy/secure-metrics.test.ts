@@ -59,3 +59,47 @@ describe.skipIf(skipped !== undefined).each(['default', 'overlays/single-namespa
     });
   },
 );
+
+const Monitor = z.object({
+  spec: z.object({
+    podMetricsEndpoints: z.tuple([
+      z.object({
+        port: z.literal('metrics'),
+        scheme: z.literal('https'),
+        honorLabels: z.literal(true),
+        authorization: z.object({ credentials: z.object({ name: z.string(), key: z.literal('token') }) }),
+        tlsConfig: z.object({ serverName: z.string() }),
+      }),
+    ]),
+  }),
+});
+const Binding = z.object({
+  kind: z.enum(['RoleBinding', 'ClusterRoleBinding']),
+  roleRef: z.object({ name: z.string() }),
+  subjects: z.array(z.object({ name: z.string() })),
+});
+const TokenSecret = z.object({
+  type: z.literal('kubernetes.io/service-account-token'),
+  metadata: z.object({ annotations: z.record(z.string(), z.string()) }),
+});
+
+test.skipIf(skipped !== undefined)(
+  'the PodMonitor of prometheus-secure scrapes it as an account that may get /metrics alone',
+  () => {
+    const manifests = renderOver(
+      'resources: [$(deploy)/default, $(deploy)/prometheus-secure]\ncomponents: [$(deploy)/components/secure-metrics]\n',
+      tmpdir(),
+    );
+    const [endpoint] = Monitor.parse(only(manifests, 'PodMonitor')).spec.podMetricsEndpoints;
+    const secret = TokenSecret.parse(only(manifests, 'Secret', endpoint.authorization.credentials.name));
+    const account = secret.metadata.annotations['kubernetes.io/service-account.name'] ?? '';
+    expect(only(manifests, 'ServiceAccount', account).metadata.namespace).toBe('tokensync');
+    const bound = manifests
+      .flatMap(manifest => Binding.safeParse(manifest).data ?? [])
+      .filter(({ subjects }) => subjects.some(({ name }) => name === account));
+    expect(bound.map(({ roleRef }) => roleRef.name)).toEqual(['tokensync-metrics-reader']);
+    expect(only(manifests, 'ClusterRole', 'tokensync-metrics-reader')).toMatchObject({
+      rules: [{ nonResourceURLs: ['/metrics'], verbs: ['get'] }],
+    });
+  },
+);
