@@ -33,7 +33,7 @@ export interface SceneOptions {
 
 /** A world with one credential, whose operator has started. */
 export async function scene(options: SceneOptions = {}): Promise<Scene> {
-  const world = createWorld(options.world);
+  const world = createWorld({ seed: process.env.SEED ?? 1, ...options.world });
   options.before?.(world);
   const made = new Scene(world, fixture(options.flow ?? 'pgf/login', 1, world.providers), options.flags);
   made.put(made.fixture.source);
