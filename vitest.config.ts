@@ -17,7 +17,9 @@ const real = (process.env.KUBEBUILDER_ASSETS ?? '') !== '';
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
-    testTimeout: 20_000,
+    // What hangs ends: no measure of what is slow, since machines are shared.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     pool: 'threads',
     // By default one CPU is left idle: of two, that is half.
     maxWorkers: Math.max(2, availableParallelism() - 1),

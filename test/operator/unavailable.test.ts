@@ -10,12 +10,12 @@ function waits(t: Trouble): number[] {
   return times.slice(1).map((at, index) => at - (times[index] ?? 0));
 }
 
-/** Each wait is the exponential step of its place, more or less by a quarter, and never more than the most. */
+/** Each wait is the exponential step of its place, more or less by a quarter, and never more than the most. The API server's time is known to the second. */
 function expectSteps(actual: readonly number[], first: number, most: number, extra = 0): void {
   for (const [index, wait] of actual.entries()) {
     const step = Math.min(most, first * 2 ** index);
     expect(wait, `wait ${index}`).toBeGreaterThanOrEqual(Math.min(step * 0.74, most));
-    expect(wait, `wait ${index}`).toBeLessThanOrEqual(Math.min(step * 1.26, most) + extra + 0.1);
+    expect(wait, `wait ${index}`).toBeLessThanOrEqual(Math.min(step * 1.26, most) + extra + 1);
   }
 }
 
