@@ -10,6 +10,8 @@ export interface WireRequest {
   readonly body: Buffer;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
+  /** Which of several operators sent it: `operator-2`. */
+  readonly sender?: string;
 }
 
 export interface WireResponse {

@@ -88,7 +88,11 @@ export function listenToWorlds(listenerFor: (world: World) => Listener): void {
   makeListener = listenerFor;
 }
 
-type MakeApiServer = (options: { readonly clock: VirtualClock; readonly random: Random }) => ApiServer;
+type MakeApiServer = (options: {
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly sharding: boolean;
+}) => ApiServer;
 
 let makeApiServer: MakeApiServer = options => createApiServer({ ...options, crds: [] });
 
@@ -106,13 +110,21 @@ export function createWorld(
     readonly keepLogs?: boolean;
     /** Asked at each event: whether it overtakes the answer to what made it. By default always, the harder case. */
     readonly eventsFirst?: () => boolean;
+    /** Whether the API server knows `shardSelector`. */
+    readonly sharding?: boolean;
+    /** How many credentials at most have their Secrets read at a start. */
+    readonly readAtStart?: number;
     /** Providers besides the five. */
     readonly extraOrigins?: Readonly<Record<string, WireHandler>>;
   } = {},
 ): World {
   const { seed = 1, keepLogs = true } = options;
   const clock = new VirtualClock({ startMs: START_MS });
-  const api = makeApiServer({ clock, random: seeded(`${seed}/api`) });
+  const api = makeApiServer({
+    clock,
+    random: seeded(`${seed}/api`),
+    sharding: options.sharding ?? false,
+  });
   const providers = createProviders({ clock, random: seeded(`${seed}/providers`), ...options.providers });
   for (const object of [...filesOf('crds'), ...filesOf('deploy/providers')]) api.put(object);
   api.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tokensync' } });
@@ -138,13 +150,18 @@ export function createWorld(
             return response;
           },
         }),
-        toProviders,
+        toProviders: origin => {
+          const handler = toProviders(origin);
+          const sender = name.slice(name.lastIndexOf('/') + 1);
+          return handler && (request => handler({ ...request, sender }));
+        },
         eventsFirst: options.eventsFirst ?? (() => true),
         write: line => {
           if (keepLogs) logs.push(line);
           listener?.log(line);
         },
         flags,
+        readAtStart: options.readAtStart,
       });
       runs.push(run);
       return run;
@@ -163,8 +180,9 @@ function startOperator(options: {
   eventsFirst: () => boolean;
   write: (line: string) => void;
   flags: readonly string[];
+  readAtStart: number | undefined;
 }): Run {
-  const { random, name, flags } = options;
+  const { random, name, flags, readAtStart } = options;
   const parsed = parseConfig(['--operator-namespace=tokensync', '--leader-elect=false', ...flags], {
     HOME: '/nonexistent',
   });
@@ -187,6 +205,7 @@ function startOperator(options: {
     instance: name.slice(name.lastIndexOf('/') + 1),
     randomBytes: size => derivedBytes(`${name}/${random.next()}`, size),
     providerDispatcher: toProviders,
+    ...(readAtStart === undefined ? {} : { readAtStart }),
     write: line => {
       if (!dead) options.write(line);
     },

@@ -1,4 +1,4 @@
-import { ANNOTATION, SESSION_SUFFIX } from './api/names.ts';
+import { ANNOTATION, CREDENTIAL_PLURAL, MANAGED_LABEL, SESSION_SUFFIX } from './api/names.ts';
 import type { Log } from './api/log.ts';
 import type { ObjectMeta } from './api/meta.ts';
 import type { KubeClient } from './kube/client.ts';
@@ -11,9 +11,13 @@ import {
   readCredential,
   readProvider,
 } from './kube/objects.ts';
-import { readMeta, type SecretMeta, slimSecretMeta } from './kube/secret.ts';
+import { readMeta, type SecretMeta, slimElsewhere, slimSecretMeta } from './kube/secret.ts';
 import { Store } from './kube/store.ts';
+import { SHAPE } from './kube/target.ts';
+import type { Share } from './lead/share.ts';
 import type { Clock, Random } from './loop/clock.ts';
+import { Packer } from './loop/packer.ts';
+import type { Packing } from './loop/shelf.ts';
 import type { Metrics } from './observe/metrics.ts';
 
 export interface CollectionsOptions {
@@ -23,6 +27,8 @@ export interface CollectionsOptions {
   readonly log: Log;
   /** Empty: all namespaces. */
   readonly watchNamespaces: readonly string[];
+  /** The credentials that are kept; absent: all. */
+  readonly share?: Share;
 }
 
 const OWN_KIND = {
@@ -32,9 +38,9 @@ const METADATA = { metadataOnly: true };
 
 /** All that is watched, and what is known of it. Nothing is read before {@link Collections.start}. */
 export class Collections {
-  readonly credentials = new Store<CredentialObject>();
+  readonly credentials = new Store<CredentialObject>(packing());
   readonly providers = new Store<ProviderObject>();
-  readonly secrets = new Store<SecretMeta>();
+  readonly secrets = new Store<SecretMeta>(packing());
   /** Empty where only some namespaces are watched. */
   readonly namespaces = new Store<{ metadata: ObjectMeta }>();
   readonly #options: CollectionsOptions;
@@ -43,12 +49,19 @@ export class Collections {
   constructor(options: CollectionsOptions) {
     this.#options = options;
     this.credentials.index('provider', ({ spec }) => (spec === undefined ? [] : [spec.providerRef.name]));
-    this.credentials.index('secret', secretsOf);
+    this.credentials.index('secret', secretsOf, 'hashed');
+    const { share } = options;
+    if (share !== undefined)
+      this.credentials.index('shard', ({ metadata }) => [String(share.of(metadata.uid))]);
     this.credentials.index('namespace', ({ metadata }) => [metadata.namespace ?? '']);
-    this.secrets.index('credential', ({ metadata }) => {
-      const named = metadata.annotations?.[ANNOTATION.credential];
-      return named === undefined ? [] : [named];
-    });
+    this.secrets.index(
+      'credential',
+      ({ metadata }) => {
+        const named = metadata.annotations?.[ANNOTATION.credential];
+        return named === undefined ? [] : [named];
+      },
+      'hashed',
+    );
   }
 
   /** Resolves when every collection is known; rejects when stopped before. Once only. */
@@ -60,6 +73,48 @@ export class Collections {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#watches.values()].map(watch => watch.stop()));
+  }
+
+  /** The API server answers again: no watch waits any longer to ask it. */
+  hasten(): void {
+    for (const watch of this.#watches.values()) watch.hasten();
+  }
+
+  /** Resolves when lists that were begun after this are here: what others wrote before is in them. */
+  async relist(): Promise<void> {
+    const { share } = this.#options;
+    // Listed again at the same version, they would stay as they are.
+    if (share !== undefined)
+      this.secrets.drop(
+        this.secrets.where(({ elsewhere }) => elsewhere !== undefined && share.has(elsewhere)),
+      );
+    await Promise.all([...this.#watches.values()].map(watch => watch.relist()));
+  }
+
+  /** The share has become smaller: what was kept for it goes. @returns keys of credentials. */
+  forget(shard: number): readonly string[] {
+    const keys = this.inShard(shard);
+    this.credentials.drop(keys);
+    for (const key of keys) {
+      this.secrets.amend(this.secrets.byIndex('credential', key), secret =>
+        slimElsewhere(secret, this.#elsewhere),
+      );
+    }
+    for (const [name, watch] of this.#watches) if (name.startsWith(CREDENTIAL_PLURAL)) watch.narrow();
+    return keys;
+  }
+
+  /** A list may bring what was forgotten while it was on its way. */
+  forgetStrays(): void {
+    const { share } = this.#options;
+    if (share === undefined) return;
+    for (let shard = 0; shard < share.shards; shard += 1)
+      if (!share.has(shard)) this.credentials.drop(this.inShard(shard));
+  }
+
+  /** Keys of its credentials. */
+  inShard(shard: number): readonly string[] {
+    return this.credentials.byIndex('shard', String(shard));
   }
 
   /** @returns a collection of which nothing is heard any more, or undefined. */
@@ -85,21 +140,30 @@ export class Collections {
     return { 'kubernetes.io/metadata.name': namespace, ...labels };
   }
 
+  readonly #elsewhere = (uid: string): number | undefined => {
+    const { share } = this.#options;
+    return share === undefined || share.keeps(uid) ? undefined : share.of(uid);
+  };
+
   #watch(): void {
-    const { watchNamespaces } = this.#options;
+    const { watchNamespaces, share } = this.#options;
     this.#listWatch('clustertokenproviders', providerPath(), readProvider, this.providers.feed(), OWN_KIND);
     const scopes = watchNamespaces.length === 0 ? [undefined] : watchNamespaces;
     for (const namespace of scopes) {
       const secrets = namespace === undefined ? '/api/v1/secrets' : `/api/v1/namespaces/${namespace}/secrets`;
       const suffix = namespace === undefined ? '' : `/${namespace}`;
       this.#listWatch(
-        `providercredentials${suffix}`,
+        `${CREDENTIAL_PLURAL}${suffix}`,
         credentialPath(namespace),
         readCredential,
         this.credentials.feed(namespace),
-        OWN_KIND,
+        share === undefined
+          ? OWN_KIND
+          : { ...OWN_KIND, query: () => share.query, keep: uid => share.keeps(uid) },
       );
-      this.#listWatch(`secrets${suffix}`, secrets, slimSecretMeta, this.secrets.feed(namespace), METADATA);
+      const slim = (raw: unknown): SecretMeta | undefined =>
+        slimSecretMeta(raw, share === undefined ? undefined : this.#elsewhere);
+      this.#listWatch(`secrets${suffix}`, secrets, slim, this.secrets.feed(namespace), METADATA);
     }
     if (watchNamespaces.length === 0) {
       this.#listWatch('namespaces', '/api/v1/namespaces', readMeta, this.namespaces.feed(), METADATA);
@@ -111,7 +175,7 @@ export class Collections {
     path: string,
     parse: (raw: unknown) => T | undefined,
     handler: ReturnType<Store<T>['feed']>,
-    how: Pick<ListWatchOptions<T>, 'metadataOnly' | 'ifMissing'>,
+    how: Pick<ListWatchOptions<T>, 'metadataOnly' | 'ifMissing' | 'query' | 'keep'>,
   ): void {
     const { client, clock, random, log } = this.#options;
     this.#watches.set(
@@ -121,14 +185,43 @@ export class Collections {
   }
 }
 
+/** Of what there may be very many. What was packed is what comes back, so that its type needs no check. */
+function packing<T extends object>(): Packing<T> {
+  const packer = new Packer(COMMON);
+  return { pack: value => packer.pack(value), unpack: packed => packer.unpack(packed) as T };
+}
+
+/** Fields whose text is one of few, in most clusters. */
+const COMMON = [
+  'namespace',
+  'apiVersion',
+  'kind',
+  'type',
+  'status',
+  'reason',
+  'message',
+  'grant',
+  'flow',
+  'environment',
+  'deletionPolicy',
+  'definition',
+  'before',
+  ANNOTATION.grant,
+  ANNOTATION.grants,
+  ANNOTATION.sessionSequence,
+  SHAPE,
+  MANAGED_LABEL,
+];
+
 /** Every Secret whose change may matter: the source, the target, where the token stood before, the session. */
 function secretsOf({ metadata, spec, status }: CredentialObject): string[] {
   if (spec === undefined) return [];
-  const names = new Set([
-    spec.source.secretRef.name,
-    spec.target.name ?? metadata.name,
-    metadata.name + SESSION_SUFFIX,
-    status?.token?.secretName ?? metadata.name,
-  ]);
-  return [...names].map(name => `${metadata.namespace ?? ''}/${name}`);
+  const { name, namespace = '' } = metadata;
+  const target = spec.target.name ?? name;
+  const former = status?.token?.secretName ?? name;
+  const source = spec.source.secretRef.name;
+  const names = [target, name + SESSION_SUFFIX];
+  if (!names.includes(source)) names.push(source);
+  if (!names.includes(former)) names.push(former);
+  return names.map(each => `${namespace}/${each}`);
 }

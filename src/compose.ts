@@ -5,9 +5,12 @@ import type { Config } from './config.ts';
 import { type Access, AccessReviewer } from './kube/access-review.ts';
 import { KubeClient } from './kube/client.ts';
 import type { Endpoint } from './kube/endpoint.ts';
+import { Outage } from './kube/outage.ts';
 import { ServerTime } from './kube/server-time.ts';
-import { elect } from './lead/elect.ts';
-import type { Election } from './lead/election.ts';
+import { WriteBudget } from './kube/write-budget.ts';
+import { elect, identify, type Lead } from './lead/elect.ts';
+import { Share } from './lead/share.ts';
+import { Shards } from './lead/shards.ts';
 import type { Clock, Random } from './loop/clock.ts';
 import type { Log } from './api/log.ts';
 import { createLog } from './observe/log.ts';
@@ -31,6 +34,8 @@ export interface Ports {
   readonly write?: (line: string) => void;
   /** Whether the process's own metrics are collected; a second operator in one process has none. */
   readonly processMetrics?: boolean;
+  /** @see OperatorOptions */
+  readonly readAtStart?: number;
 }
 
 export interface Composition {
@@ -73,11 +78,17 @@ export function compose(config: Config, ports: Ports): Composition {
     version: config.version,
     process: ports.processMetrics ?? false,
   });
+  const outage = new Outage(clock, () => operator.hasten());
   const client = new KubeClient({
     endpoint,
     clock,
     serverTime,
-    onCall: ({ verb, code }) => metrics.apiRequest(verb, code),
+    onCall: ({ verb, code }) => {
+      metrics.apiRequest(verb, code);
+      outage.heard(code);
+    },
+    budget:
+      config.kubeApiQps === 0 ? undefined : new WriteBudget({ clock, perSecond: config.kubeApiQps, log }),
   });
   const transport = createTransport({
     clock,
@@ -87,35 +98,19 @@ export function compose(config: Config, ports: Ports): Composition {
   const instance = ports.instance ?? hostname();
   const randomBytes = ports.randomBytes ?? (size => systemRandomBytes(size));
   const deposed = Promise.withResolvers<void>();
-  const election = config.leaderElect
-    ? elect({
-        client,
-        namespace: ports.operatorNamespace,
-        name: config.leaseName,
-        instance,
-        randomBytes,
-        times: {
-          durationMs: config.leaseDurationMs,
-          renewDeadlineMs: config.renewDeadlineMs,
-          retryMs: config.retryPeriodMs,
-        },
-        clock,
-        random,
-        serverTime,
-        log,
-        onLeading: leads => metrics.leader(leads),
-        onRenewed: () => operator.ownershipRenewed(),
-        onDeposed: () => deposed.resolve(),
-      })
-    : undefined;
-  metrics.leader(election === undefined);
+  const share = config.shards > 1 ? new Share(config.shards) : undefined;
+  const lead = config.leaderElect ? makeLead() : undefined;
+  metrics.shards(config.shards);
+  metrics.owned(lead === undefined ? 1 : 0);
   const operator = new Operator({
-    ...(election === undefined ? {} : { ownership: election }),
+    ...(lead === undefined ? {} : { ownership: lead }),
+    ...(share === undefined ? {} : { share, leaveMs: config.shutdownTimeoutMs }),
     settings: {
       operatorNamespace: ports.operatorNamespace,
       propagationMarginMs: config.propagationMarginMs,
       rejectionDelaysMs: config.rejectionDelaysMs,
     },
+    ...(ports.readAtStart === undefined ? {} : { readAtStart: ports.readAtStart }),
     watchNamespaces: config.watchNamespaces,
     maxConcurrentReconciles: config.maxConcurrentReconciles,
     instance,
@@ -133,6 +128,41 @@ export function compose(config: Config, ports: Ports): Composition {
     operator.observeInto(metrics);
     return metrics.expose(accept);
   };
+  function makeLead(): Lead {
+    const options = {
+      client,
+      namespace: ports.operatorNamespace,
+      name: config.leaseName,
+      identity: identify(instance, randomBytes),
+      times: {
+        durationMs: config.leaseDurationMs,
+        renewDeadlineMs: config.renewDeadlineMs,
+        retryMs: config.retryPeriodMs,
+      },
+      clock,
+      random,
+      serverTime,
+      log,
+      onDeposed: () => deposed.resolve(),
+    };
+    if (share === undefined) {
+      return elect({
+        ...options,
+        onLeading: leads => metrics.owned(leads ? 1 : 0),
+        onRenewed: () => operator.ownershipRenewed(),
+      });
+    }
+    return new Shards({
+      ...options,
+      shards: share.shards,
+      onOwned: owned => metrics.owned(owned),
+      worker: {
+        gain: shard => operator.gain(shard),
+        renewed: () => operator.ownershipRenewed(),
+        leave: shard => operator.leave(shard),
+      },
+    });
+  }
   const reviewer = new AccessReviewer(client, clock, log);
   let stopping = false;
   return {
@@ -142,17 +172,22 @@ export function compose(config: Config, ports: Ports): Composition {
     expose,
     scrape: () => wholeText(expose()),
     mayScrape: authorization => reviewer.review(authorization, '/metrics', 'get'),
-    healthy: () => election?.notHealthy() ?? operator.notHealthy(),
-    ready: () => (election?.ledOnce === false ? asStandby(election) : operator.notReady()),
+    healthy: () => lead?.notHealthy() ?? operator.notHealthy(),
+    ready: () => (lead?.ledOnce === false ? asStandby(lead) : operator.notReady()),
     start: async () => {
-      election?.start();
-      await election?.elected;
+      lead?.start();
+      try {
+        await lead?.begun;
+      } catch (error) {
+        await lead?.stop(true);
+        throw error;
+      }
       if (stopping) return;
       try {
         // Only now: what is listed is no older than our lease.
         await operator.start();
       } catch (error) {
-        await election?.stop(true);
+        await lead?.stop(true);
         throw error;
       }
     },
@@ -160,7 +195,7 @@ export function compose(config: Config, ports: Ports): Composition {
     stop: async () => {
       stopping = true;
       const drained = await operator.stop(config.shutdownTimeoutMs);
-      await election?.stop(drained);
+      await lead?.stop(drained);
       await transport.close();
       await endpoint.close();
     },
@@ -168,7 +203,7 @@ export function compose(config: Config, ports: Ports): Composition {
 }
 
 /** A standby is ready to take over, and says so. */
-function asStandby(election: Election): string | { readonly note: string } {
-  const { leader } = election;
-  return election.notReady() ?? { note: leader === undefined ? 'standby' : `standby, ${leader} leads` };
+function asStandby(lead: Lead): string | { readonly note: string } {
+  const { leader } = lead;
+  return lead.notReady() ?? { note: leader === undefined ? 'standby' : `standby, ${leader} leads` };
 }

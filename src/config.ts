@@ -112,8 +112,15 @@ function readValues(flags: ReadonlyMap<string, string>, env: Env, problems: stri
 }
 
 /** Each time leaves room for the shorter ones, or a leader would lose its lease by keeping to the rules. */
-function leaseProblems({ leaseDurationMs, renewDeadlineMs, retryPeriodMs }: Values): string[] {
+function leaseProblems({
+  leaseDurationMs,
+  renewDeadlineMs,
+  retryPeriodMs,
+  shards,
+  leaderElect,
+}: Values): string[] {
   const problems: string[] = [];
+  if (shards > 1 && !leaderElect) problems.push('--shards needs --leader-elect');
   if (leaseDurationMs <= renewDeadlineMs)
     problems.push('--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline');
   if (renewDeadlineMs <= 1.2 * retryPeriodMs)

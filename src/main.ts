@@ -1,4 +1,6 @@
+import './v8-flags.ts';
 import { readFile } from 'node:fs/promises';
+import { collectAtRest } from './at-rest.ts';
 import { compose } from './compose.ts';
 import { type Config, parseConfig } from './config.ts';
 import type { Endpoint } from './kube/endpoint.ts';
@@ -52,6 +54,7 @@ async function run(config: Config): Promise<void> {
     'tokensync starts',
   );
 
+  collectAtRest();
   let stopping = false;
   const stop = async (why: string, code: number): Promise<void> => {
     stopping = true;

@@ -4,6 +4,7 @@ import { keyOf, type ObjectMeta } from './api/meta.ts';
 import { Collections } from './collections.ts';
 import { Demand } from './decide/demand.ts';
 import { Digester } from './decide/digest.ts';
+import { partOf } from './decide/part.ts';
 import { OriginHealth } from './decide/origin-health.ts';
 import { Refusals } from './decide/refusals.ts';
 import type { KubeClient } from './kube/client.ts';
@@ -14,14 +15,16 @@ import type { SecretMeta } from './kube/secret.ts';
 import type { ServerTime } from './kube/server-time.ts';
 import { type Clock, type Random, sleep } from './loop/clock.ts';
 import { type Ownership, SOLE_OWNER } from './lead/ownership.ts';
+import type { Share } from './lead/share.ts';
 import { type Place, Queue } from './loop/queue.ts';
 import { Schedule } from './loop/schedule.ts';
 import type { Metrics } from './observe/metrics.ts';
-import { Gate } from './provider/gate.ts';
+import { Gate, type Limits } from './provider/gate.ts';
 import type { Engine, Transport } from './provider/types.ts';
 import { Providers, reconcileProvider } from './providers.ts';
-import { reconcile } from './reconcile.ts';
+import { forget, reconcile } from './reconcile.ts';
 import type { Context, Settings } from './steps/context.ts';
+import { Memories } from './steps/memories.ts';
 import { laneOf, splitLane } from './steps/plan.ts';
 
 export interface OperatorOptions {
@@ -40,14 +43,25 @@ export interface OperatorOptions {
   readonly transport: Transport;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** Which keys this replica may act on; by default all. */
+  /** Which objects this replica may act on; by default all. */
   readonly ownership?: Ownership;
+  /** Which of them it keeps, where it does not keep all. */
+  readonly share?: Share;
+  /** How many credentials at most have their Secrets read at a start. */
+  readonly readAtStart?: number;
+  /** How long a shard that is to be left may take, ms. */
+  readonly leaveMs?: number;
 }
 
+/** Credentials whose Secrets are read at a start, so that a repair needs no login; more would take minutes. */
+const READ_AT_START = 5000;
+const SLICE = 1000;
 const LATE_SCHEDULER_MS = 60_000;
+const LEAVE_MS = 25_000;
 const LAST_WRITES_MS = 5000;
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 60_000;
+const PROVIDER_RETRY_MS = 10_000;
 /** How often a provider's status may follow a need that goes up and down. */
 const NEED_SHOWN_EVERY_MS = 60_000;
 
@@ -82,6 +96,7 @@ export class Operator {
   #context: Context | undefined;
   #started = false;
   #draining = false;
+  #listing = false;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
@@ -120,15 +135,95 @@ export class Operator {
   async start(): Promise<void> {
     this.#context = this.#makeContext(await this.#digester());
     this.#listen();
+    const batch = this.#options.share?.begin() ?? [];
     await this.#collections.start();
+    this.#collections.forgetStrays();
+    this.#options.share?.activate(batch);
     this.#started = true;
     const { providers, credentials } = this.#collections;
     for (const provider of providers.values()) this.#providerQueue.add(keyOf(provider));
-    for (const credential of credentials.values()) this.#queue.add(keyOf(credential));
+    void this.#addAll([...credentials.keys()]);
     this.#options.log.info(
       { credentials: credentials.size, providers: providers.size },
       'watching; work begins',
     );
+    void this.#listGained();
+  }
+
+  /** A slice at once, that nothing else waits for long. */
+  async #addAll(keys: readonly string[]): Promise<void> {
+    for (let first = 0; first < keys.length; first += SLICE) {
+      if (first > 0) await new Promise(setImmediate);
+      for (const key of keys.slice(first, first + SLICE)) this.#queue.add(key);
+    }
+  }
+
+  // ---- shards
+
+  /** To be listed, and then worked on. */
+  gain(shard: number): void {
+    this.#options.share?.gain(shard);
+    if (this.#started) void this.#listGained();
+  }
+
+  /** One list after another, each with all that was gained before it. */
+  async #listGained(): Promise<void> {
+    const { share } = this.#options;
+    if (share === undefined || this.#listing) return;
+    this.#listing = true;
+    while (share.wants && !this.#draining) {
+      const batch = share.begin();
+      await this.#collections.relist();
+      this.#collections.forgetStrays();
+      share.activate(batch);
+      this.#lookAtAll(batch);
+    }
+    this.#listing = false;
+  }
+
+  /** Of shards that are worked on from now on. */
+  #lookAtAll(shards: readonly number[]): void {
+    const { share } = this.#options;
+    for (const provider of this.#collections.providers.values()) {
+      if (share !== undefined && shards.includes(share.of(provider.metadata.uid)))
+        this.#providerQueue.add(keyOf(provider));
+    }
+    for (const shard of shards) for (const key of this.#collections.inShard(shard)) this.#queue.add(key);
+  }
+
+  /**
+   * Nothing new starts for the shard, and what is under way ends; then everything of it is forgotten.
+   * @returns false when that takes too long, or when an answer is still to be saved: then it is worked on as before.
+   */
+  async leave(shard: number): Promise<boolean> {
+    const { share, clock, leaveMs = LEAVE_MS } = this.#options;
+    if (share === undefined) return false;
+    const isOf = (uid: string | undefined): boolean => uid !== undefined && share.of(uid) === shard;
+    share.pause(shard);
+    const given = new AbortController();
+    const late = sleep(clock, leaveMs, given.signal).catch(() => {});
+    const settled = Promise.all([
+      this.#queue.settled(key => isOf(this.#uidOf(key))),
+      this.#providerQueue.settled(name => isOf(this.#collections.providers.get(name)?.metadata.uid)),
+    ]);
+    const left = await Promise.race([settled.then(() => true), late.then(() => false)]);
+    given.abort();
+    const unsaved = [...(this.#context?.memories.unsaved() ?? [])];
+    if (!left || unsaved.some(({ uid }) => isOf(uid))) {
+      share.resume(shard);
+      this.#lookAtAll([shard]);
+      return false;
+    }
+    share.forget(shard);
+    for (const key of this.#collections.forget(shard)) this.#forget(key);
+    return true;
+  }
+
+  #forget(key: string): void {
+    this.#queue.forget(key);
+    this.#retries.delete(key);
+    this.#disowned.keys.delete(key);
+    if (this.#context !== undefined) forget(key, this.#context);
   }
 
   /** Waits for an API server that is not there yet; what is forbidden or malformed is for a person. */
@@ -175,8 +270,8 @@ export class Operator {
   async #saveSessions(): Promise<void> {
     const context = this.#context;
     if (context === undefined) return;
-    const unsaved = [...context.memories].filter(([, memory]) => memory.unsavedSession !== undefined);
-    await Promise.all(unsaved.map(([key]) => reconcile(key, context).catch(() => {})));
+    const unsaved = [...context.memories.unsaved()];
+    await Promise.all(unsaved.map(({ key }) => reconcile(key, context).catch(() => {})));
   }
 
   /** Keys may be ours that were not: what was refused is looked at again. */
@@ -190,15 +285,32 @@ export class Operator {
     for (const name of names) this.#providerQueue.add(name);
   }
 
+  /** Also of one that was deleted while it is worked on. */
+  #uidOf(key: string): string | undefined {
+    const { credentials } = this.#collections;
+    return credentials.get(key)?.metadata.uid ?? this.#context?.memories.uidOf(key);
+  }
+
+  /** The API server answers again after an outage: what waits to ask it need not wait on. */
+  hasten(): void {
+    this.#collections.hasten();
+    for (const key of this.#retries.keys()) this.#queue.add(key);
+  }
+
   #abandonOf(key: string): AbortSignal {
-    const fence = this.#ownership.fence(key);
+    const fence = this.#ownership.fence(this.#uidOf(key) ?? '');
     const abandon = this.#abandons.get(fence) ?? AbortSignal.any([fence, this.#abandon.signal]);
     this.#abandons.set(fence, abandon);
     return abandon;
   }
 
   #owns(key: string, ms: number): boolean {
-    const owns = this.#ownership.owns(key, ms);
+    const uid = this.#uidOf(key);
+    // Of what is not there nothing can be sent, whosever it was.
+    if (uid === undefined && this.#options.share !== undefined) return true;
+    // It is looked at when its shard is worked on.
+    if (this.#options.share?.works(uid ?? '') === false) return false;
+    const owns = this.#ownership.owns(uid ?? '', ms);
     if (!owns) this.#disowned.keys.add(key);
     return owns;
   }
@@ -237,8 +349,10 @@ export class Operator {
       digester,
       processDigester: new Digester('process', options.randomBytes(32)),
       refusals: new Refusals(key => this.#queue.add(key)),
-      memories: new Map(),
+      memories: new Memories(),
       events: this.#events,
+      limits: limits => this.#limits(limits),
+      many: () => this.#collections.credentials.size > (this.#options.readAtStart ?? READ_AT_START),
       demand: this.#demand,
       demandChanged: provider => this.#demandChanged(provider),
       namespaceLabels: namespace => this.#collections.namespaceLabels(namespace),
@@ -285,11 +399,11 @@ export class Operator {
 
   /** The echo of a write of ours is no news. */
   #isOurWrite(credential: string, { metadata }: SecretMeta): boolean {
-    const memory = this.#context?.memories.get(credential);
+    const known = this.#context?.memories.versionsOf(credential);
     const { name, resourceVersion } = metadata;
-    const target = memory?.target;
+    const target = known?.target;
     if (target !== undefined && target.name === name) return target.version === resourceVersion;
-    return name.endsWith(SESSION_SUFFIX) && memory?.session?.version === resourceVersion;
+    return name.endsWith(SESSION_SUFFIX) && known?.session === resourceVersion;
   }
 
   async #look(key: string): Promise<void> {
@@ -317,7 +431,7 @@ export class Operator {
     const wait =
       Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** Math.min(tried, 10)) *
       (0.75 + this.#options.random.next() / 2);
-    const retryAfter = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
+    const retryAfter = retryAfterOf(error);
     this.#options.log.warn(
       { credential: key, ...describe(error), retryInMs: Math.round(Math.max(wait, retryAfter)) },
       'reconcile failed',
@@ -327,28 +441,31 @@ export class Operator {
 
   async #lookAtProvider(name: string): Promise<void> {
     if (!this.#started) return;
-    if (!this.#ownership.owns(name, 0)) {
-      this.#disowned.providers.add(name);
-      return;
-    }
-    this.#needShown.set(name, this.#demand.worst(name)?.perMinute ?? 0);
     const { client, serverTime, metrics } = this.#options;
     const entry = this.#providers.get(name);
     if (entry?.compiled.ok === true)
       metrics.acceptProvider(name, [...entry.compiled.provider.flows.values()]);
+    const uid = this.#collections.providers.get(name)?.metadata.uid ?? '';
+    if (this.#options.share?.works(uid) === false) return;
+    if (!this.#ownership.owns(uid, 0)) {
+      this.#disowned.providers.add(name);
+      return;
+    }
+    this.#needShown.set(name, this.#demand.worst(name)?.perMinute ?? 0);
     await reconcileProvider(name, {
       client,
       serverTime,
       store: this.#collections.providers,
       providers: this.#providers,
       demand: this.#demand,
+      limits: limits => this.#limits(limits),
       events: this.#events,
     });
   }
 
   #providerFailed(name: string, error: unknown): void {
     this.#options.log.warn({ provider: name, ...describe(error) }, 'provider status not written');
-    this.#providerQueue.addWithin(name, 10_000);
+    this.#providerQueue.addWithin(name, Math.max(PROVIDER_RETRY_MS, retryAfterOf(error)));
   }
 
   /** New credentials stand in a line of their own, by namespaces in turn; the others by their tokens' expiry. */
@@ -380,9 +497,16 @@ export class Operator {
     }
   }
 
+  /** The limits hold for all replicas together. */
+  #limits(limits: Limits): Limits {
+    const { share } = this.#options;
+    return share === undefined ? limits : partOf(limits, { owned: share.active, shards: share.shards });
+  }
+
   #isSaturated(provider: string): boolean {
     const entry = this.#providers.get(provider);
-    const limit = entry?.compiled.ok === true ? entry.compiled.provider.limits.requestsPerMinute : undefined;
+    const limits = entry?.compiled.ok === true ? this.#limits(entry.compiled.provider.limits) : undefined;
+    const limit = limits?.requestsPerMinute;
     return limit !== undefined && (this.#demand.worst(provider)?.perMinute ?? 0) > limit;
   }
 
@@ -431,6 +555,10 @@ function isNews(old: { metadata: ObjectMeta }, next: { metadata: ObjectMeta }): 
     old.metadata.deletionTimestamp !== next.metadata.deletionTimestamp ||
     old.metadata.annotations?.[REFRESH_REQUESTED_AT] !== next.metadata.annotations?.[REFRESH_REQUESTED_AT]
   );
+}
+
+function retryAfterOf(error: unknown): number {
+  return error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
 }
 
 function describe(error: unknown): LogFields {

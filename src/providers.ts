@@ -1,8 +1,9 @@
+import { instant } from './api/instant.ts';
 import type { Condition } from './api/meta.ts';
 import { PROVIDER_KIND, REFRESH_REQUESTED_AT } from './api/names.ts';
 import type { ProviderSpec, ProviderStatus } from './api/provider.ts';
 import { CONDITION } from './api/reasons.ts';
-import { instant, type Verdict } from './decide/decide.ts';
+import type { Verdict } from './decide/decide.ts';
 import type { Demand } from './decide/demand.ts';
 import { canonical } from './decide/digest.ts';
 import type { KubeClient } from './kube/client.ts';
@@ -11,6 +12,7 @@ import { isConflict, isNotFound } from './kube/kube-error.ts';
 import { ProviderAnswer, type ProviderObject, providerPath } from './kube/objects.ts';
 import type { ServerTime } from './kube/server-time.ts';
 import type { Store } from './kube/store.ts';
+import type { Limits } from './provider/gate.ts';
 import type { Compiled, Engine } from './provider/types.ts';
 
 /** A definition, and whether it can work. */
@@ -61,6 +63,8 @@ export interface ProviderContext {
   readonly store: Store<ProviderObject>;
   readonly providers: Providers;
   readonly demand: Demand;
+  /** The part of a provider's limits that is this replica's. */
+  readonly limits: (limits: Limits) => Limits;
   readonly events: EventRecorder;
 }
 
@@ -75,7 +79,7 @@ export async function reconcileProvider(name: string, context: ProviderContext):
     observedGeneration: object.metadata.generation,
     conditions: [
       condition(object, CONDITION.accepted, accepted, now),
-      condition(object, CONDITION.saturated, saturation(name, entry.compiled, context.demand), now),
+      condition(object, CONDITION.saturated, saturation(name, entry.compiled, context), now),
     ],
   };
   if (canonical(object.status ?? {}) === canonical(status)) return;
@@ -117,8 +121,13 @@ function acceptance(compiled: Compiled): Verdict {
   };
 }
 
-function saturation(name: string, compiled: Compiled, demand: Demand): Verdict {
-  const limit = compiled.ok ? compiled.provider.limits.requestsPerMinute : undefined;
+function saturation(
+  name: string,
+  compiled: Compiled,
+  { demand, limits }: Pick<ProviderContext, 'demand' | 'limits'>,
+): Verdict {
+  const allowed = compiled.ok ? compiled.provider.limits.requestsPerMinute : undefined;
+  const limit = compiled.ok ? limits(compiled.provider.limits).requestsPerMinute : undefined;
   const worst = demand.worst(name);
   if (limit === undefined || worst === undefined || worst.perMinute <= limit) {
     return {
@@ -130,7 +139,7 @@ function saturation(name: string, compiled: Compiled, demand: Demand): Verdict {
   return {
     status: 'True',
     reason: 'NeedExceedsLimit',
-    message: `The credentials at ${worst.origin} need ${worst.perMinute.toFixed(1)} requests a minute, and spec.limits.requestsPerMinute allows ${limit}: tokens will be late. Raise the limit, or lower the need by spec.schedule.`,
+    message: `The credentials at ${worst.origin} need ${worst.perMinute.toFixed(1)} requests a minute, and spec.limits.requestsPerMinute allows ${limit}${limit === allowed ? '' : `, this replica’s part of ${allowed}`}: tokens will be late. Raise the limit, or lower the need by spec.schedule.`,
   };
 }
 

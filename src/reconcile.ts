@@ -27,9 +27,22 @@ export async function reconcile(key: string, context: Context): Promise<number |
     return undefined;
   }
   const memory = remember(key, credential, context);
+  try {
+    return await pass(key, credential, memory, context);
+  } finally {
+    context.memories.rest(key);
+  }
+}
+
+async function pass(
+  key: string,
+  credential: CredentialObject,
+  memory: Memory,
+  context: Context,
+): Promise<number | undefined> {
   if (credential.spec === undefined) return withdraw(key, context, refuseSpec(key, credential, context));
 
-  const observed = await observe(credential, credential.spec, memory, context);
+  const observed = await observe(key, credential, credential.spec, memory, context);
   const { facts, until } = await act(observed, context);
   const concluded = statusOf(observed, facts, context);
   if (!(await writeStatus(observed, concluded.status, context))) return undefined;
@@ -121,7 +134,8 @@ async function republish(observed: Observed, context: Context): Promise<Done> {
   if (plan === undefined || (token === undefined && want.do !== 'copy')) {
     return { facts: asItWas, until: now + LOOK_AGAIN_MS };
   }
-  if (want.do !== 'keep' && want.why !== 'TokenNewerAtHand') {
+  // What the API server did not take nobody has changed.
+  if (want.do !== 'keep' && want.why !== 'TokenNewerAtHand' && memory.blocked === undefined) {
     memory.repairs = { ...memory.repairs, count: memory.repairs.count + 1, lastAt: now };
     context.log.info({ credential: observed.key, check: want.why }, 'Secret written again');
   }
@@ -267,15 +281,16 @@ function failed(
 
 /** What is remembered belongs to one UID; a credential made again under the same name starts with nothing. */
 function remember(key: string, credential: CredentialObject, context: Context): Memory {
-  const known = context.memories.get(key);
-  if (known !== undefined && known.uid === credential.metadata.uid) return known;
-  if (known !== undefined) forget(key, context);
+  const known = context.memories.hold(key, credential.metadata.uid);
+  if (known !== undefined) return known;
+  if (context.memories.has(key)) forget(key, context);
   const memory = newMemory(credential.metadata.uid);
   context.memories.set(key, memory);
   return memory;
 }
 
-function forget(key: string, context: Context): void {
+/** Drops all that is remembered of a credential that is gone, or another replica's. */
+export function forget(key: string, context: Context): void {
   context.memories.delete(key);
   context.gate.cancel(key);
   context.health.forget(key);

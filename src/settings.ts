@@ -144,6 +144,16 @@ export const SETTINGS = {
       return number >= 1 && number <= 1024 ? number : undefined;
     }),
   }),
+  kubeApiQps: own('kube-api-qps', {
+    placeholder: 'NUMBER',
+    default: '0',
+    help: 'Writes to the API server in a second, at most; two seconds’ worth may go at once. Leases are not counted, nor what only reads. 0: no limit, as the API server’s own priority and fairness does it better.',
+    expects: 'a number from 0 to 10000, such as 50',
+    schema: reading(text => {
+      const number = /^[0-9]{1,5}(\.[0-9]{1,3})?$/.test(text) ? Number(text) : Number.NaN;
+      return number <= 10_000 ? number : undefined;
+    }),
+  }),
   propagationMarginMs: duration('propagation-margin', {
     min: '0s',
     max: '1h',
@@ -202,6 +212,16 @@ export const SETTINGS = {
     help: 'The Lease, in the operator’s namespace. Operators that share that namespace and serve different ones need a name each.',
     expects: 'a DNS name, such as tokensync',
     schema: reading(text => (text.length <= 253 && new RegExp(DNS_SUBDOMAIN).test(text) ? text : undefined)),
+  }),
+  shards: own('shards', {
+    placeholder: 'NUMBER',
+    default: '1',
+    help: 'Into how many parts the work is divided, each with a Lease of its own, so that as many replicas can work at once. The same for all replicas. 1: one replica works, the others stand by.',
+    expects: 'a whole number from 1 to 64',
+    schema: reading(text => {
+      const number = /^[0-9]{1,2}$/.test(text) ? Number(text) : 0;
+      return number >= 1 && number <= 64 ? number : undefined;
+    }),
   }),
   shutdownTimeoutMs: duration('shutdown-timeout', {
     min: '1s',

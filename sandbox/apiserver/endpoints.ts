@@ -15,6 +15,7 @@ import type { Registry } from './registry.ts';
 import { type Form, listText, negotiate, objectText, type Table } from './represent.ts';
 import { JSON_TYPE, json, NOWHERE, text } from './responses.ts';
 import { compileSelectors } from './selectors.ts';
+import { readShards } from './shards.ts';
 import { readWatch, Watch } from './watch.ts';
 
 const LARGEST_BODY_BYTES = 3 * 1024 * 1024;
@@ -23,6 +24,7 @@ interface Parts {
   readonly clock: Clock;
   readonly random: Random;
   readonly watchList: boolean;
+  readonly sharding: boolean;
   readonly registry: Registry;
   readonly objects: Objects;
   readonly collector: Collector;
@@ -61,7 +63,8 @@ export class Endpoints {
       includeObject: call.params.get('includeObject') ?? 'Metadata',
       now: this.parts.clock.wall(),
     });
-    const matches = compileSelectors(kind, call.params);
+    const shards = this.parts.sharding ? readShards(call.params) : undefined;
+    const matches = compileSelectors(kind, call.params, shards);
     switch (call.verb) {
       case 'get':
         return text(
@@ -76,6 +79,7 @@ export class Endpoints {
           matches,
           call.params,
         );
+        if (shards !== undefined) metadata.shardInfo = { selector: shards.selector };
         return text(200, listText(kind, versions, metadata, form, table()));
       }
       case 'watch': {

@@ -1,18 +1,19 @@
 import { badRequest } from './errors.ts';
 import { isObject, type Json, type KubeObject, textOr } from './json.ts';
 import type { Kind } from './kind.ts';
+import type { Shards } from './shards.ts';
 
 /** `labelSelector` and `fieldSelector`. */
 export type Matcher = (object: KubeObject) => boolean;
 
 const everything: Matcher = () => true;
 
-export function compileSelectors(kind: Kind, params: URLSearchParams): Matcher {
+/** @param shards besides, what `shardSelector` asks for. */
+export function compileSelectors(kind: Kind, params: URLSearchParams, shards?: Shards): Matcher {
   const labels = labelMatcher(params.get('labelSelector') ?? '');
   const fields = fieldMatcher(kind, params.get('fieldSelector') ?? '');
-  if (labels === everything) return fields;
-  if (fields === everything) return labels;
-  return object => labels(object) && fields(object);
+  const all = [labels, fields, shards?.matches ?? everything].filter(matches => matches !== everything);
+  return object => all.every(matches => matches(object));
 }
 
 function labelMatcher(selector: string): Matcher {

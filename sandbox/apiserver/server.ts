@@ -25,6 +25,8 @@ export interface ApiServerOptions {
   readonly historyLimit?: number;
   /** Whether the initial state can be streamed over a watch; an older server refuses to. */
   readonly watchList?: boolean;
+  /** Whether `shardSelector` is known (the gate ShardedListAndWatch of 1.36); a server without it ignores the parameter. */
+  readonly sharding?: boolean;
 }
 
 /** A small cluster's API, in memory. Resources are named by their plural. */
@@ -70,13 +72,14 @@ class Server implements ApiServer {
     random = systemRandom,
     historyLimit = 2000,
     watchList = true,
+    sharding = false,
   }: ApiServerOptions) {
     this.store = new Store(historyLimit);
     this.objects = new Objects(this.store, clock, random);
     this.collector = new Collector(this.objects, this.registry, clock);
     this.front = new Front(clock, (call, request) => this.answer(call, request));
     const { registry, objects, collector } = this;
-    this.endpoints = new Endpoints({ clock, random, watchList, registry, objects, collector });
+    this.endpoints = new Endpoints({ clock, random, watchList, sharding, registry, objects, collector });
     this.store.listen(change => {
       if (change.table === DEFINITIONS.table && change.type !== 'DELETED') {
         this.registry.set(kindOf(change.version.object));

@@ -11,6 +11,9 @@ const TOLERANCE_MS = 2000;
 /** The operator's default margin for mounted Secrets (design: when to refresh). */
 const MARGIN_MS = 95_000;
 
+/** After so many grants at first, the next may come in half of its time. */
+const SPREAD_GRANTS = 3;
+
 /** How long a token of a flow lives at least, whatever befalls it. */
 const LEAST_LIFE_MS: Readonly<Record<Member['fixture']['flow'], number>> = {
   'admintotal/api-key': Number.POSITIVE_INFINITY,
@@ -121,7 +124,7 @@ export class Subject {
     const expiry = this.provider.tokens.expiresAt(value);
     const diesAt =
       expiry === undefined ? Number.POSITIVE_INFINITY : expiry - this.provider.behaviour.clockSkewMs;
-    const share = annotations[ANNOTATION.grants] === '1' ? 0.5 : 0.9;
+    const share = Number(annotations[ANNOTATION.grants]) <= SPREAD_GRANTS ? 0.5 : 0.9;
     return { value, bornAt, diesAt, renewFrom: bornAt + share * waitOf(diesAt - bornAt) - TOLERANCE_MS };
   }
 

@@ -173,6 +173,14 @@ export const CredentialStatus = z.object({
       renewAt: time().optional().describe('When the next one will be asked for.'),
       grant: z.enum(['Login', 'Refresh']).describe('How it was obtained.'),
       secretName: text(253).describe('The Secret that holds it.'),
+      secretVersion: text(64)
+        .optional()
+        .describe(
+          'resourceVersion of that Secret when it was written: while it is the same, nobody changed it.',
+        ),
+      sourceVersion: text(64)
+        .optional()
+        .describe('resourceVersion of the source Secret whose values brought the token.'),
     })
     .optional()
     .describe('The token that the Secret holds.'),

@@ -22,6 +22,7 @@ export const LOG_KEYS = {
   object: 'An object of it, as `namespace/name`.',
   relist: 'Whether the next try begins with a list.',
   code: 'The API server’s HTTP status; 0 where none came.',
+  waitedMs: 'How long the first that is told of had waited, in milliseconds.',
   retryInMs: 'When it is tried again, in milliseconds from now.',
   todo: 'What a person can do about it.',
   at: 'Places in the code, of a defect.',
@@ -30,6 +31,10 @@ export const LOG_KEYS = {
   providers: 'How many definitions there are.',
   leader: 'The replica that leads.',
   identity: 'This replica, as the Lease names it.',
+  shard: 'The shard, from 0.',
+  shards: 'How many shards there are.',
+  before: 'How many there were.',
+  to: 'The replica that asked for a shard.',
   version: 'The version of tokensync.',
   apiServer: 'The API server’s URL.',
   operatorNamespace: 'Where the operator’s own Secret and Lease are.',
@@ -43,6 +48,8 @@ export const LOG_MESSAGES = {
   error: {
     'deposed: another replica held the lease, so this one ends':
       'The process ends with code 1, to begin anew as a standby.',
+    'shards cannot be worked on, so this one ends':
+      'Another `--shards` was begun with, or the Leases may not be written: `todo` says which. The process ends with code 1.',
     'a handler of events failed': 'A defect of tokensync: please report it with `at`.',
   },
   warn: {
@@ -61,6 +68,7 @@ export const LOG_MESSAGES = {
     'the lease cannot be read or taken': 'Once for each outage.',
     'the lease ran out: nothing is sent until it is renewed': 'The leader cannot reach the API server.',
     'the lease was not given back: it runs out by itself': 'At the end; a standby takes over a little later.',
+    'writes wait for the budget': 'Of `--kube-api-qps`, for more than a second; at most once a minute.',
     'scrapes cannot be authorized':
       'The API server does not review the scraper’s token; at most once a minute.',
     'the certificate of /metrics is not taken over':
@@ -74,7 +82,10 @@ export const LOG_MESSAGES = {
     'standby: another replica leads': '',
     'elected: this replica leads': '',
     'the lease is renewed: work goes on': 'After it had run out.',
-    'the lease is given back': 'At the end.',
+    'the lease is given back': 'At the end; of a shard also when another replica is to have it.',
+    'the number of shards is changed': 'Nobody worked with the former one any more.',
+    'a shard is given to another replica': 'That one has fewer.',
+    'a shard is kept: what is under way takes too long': 'Another replica asked for it; it will ask again.',
     'the API server does not stream lists: using pages': 'It is older than 1.34.',
     'the certificate of /metrics is taken over': 'The files changed.',
     'draining: nothing new starts, what was answered is written': 'After SIGTERM or SIGINT, or when deposed.',
@@ -99,7 +110,7 @@ type Write<Level extends keyof typeof LOG_MESSAGES> = <F extends LogFields>(
   message: keyof (typeof LOG_MESSAGES)[Level],
 ) => void;
 
-/** What we log through; pino's logger is one. Fields come first, since messages are constant texts. */
+/** What we log through. Fields come first, since messages are constant texts. */
 export interface Log {
   readonly debug: Write<'debug'>;
   readonly info: Write<'info'>;

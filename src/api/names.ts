@@ -44,6 +44,18 @@ export const ANNOTATION = {
   sessionSequence: `${GROUP}/session-sequence`,
 } as const;
 
+/** Annotations of the Leases, where there are several shards. */
+export const LEASE_ANNOTATION = {
+  /** On the one Lease that all replicas share: the number of shards. */
+  shards: `${GROUP}/shards`,
+  /** Beside it: numbers that were before, while someone may still work with them. */
+  shardsBefore: `${GROUP}/shards-before`,
+  /** Beside it: who asks for a shard, and a number that makes each wish another. */
+  wantedBy: `${GROUP}/wanted-by`,
+  /** On the Lease of a shard that was given back: for whom. */
+  reservedFor: `${GROUP}/reserved-for`,
+} as const;
+
 /** The Secret type of `<credential>.session`, which holds a refresh token and is never mounted. */
 export const SESSION_SECRET_TYPE = `${GROUP}/session`;
 export const SESSION_SUFFIX = '.session';

@@ -1,3 +1,4 @@
+import { instant } from '../api/instant.ts';
 import type { Reason } from '../api/reasons.ts';
 import { GRANT_SPACING_MS, type Renewal } from './renewal.ts';
 import { type Held, isLive } from '../held.ts';
@@ -132,33 +133,28 @@ export function readiness(
       `The Secret still holds the token of what the spec said before${why === undefined ? '.' : `: ${why.message}`}`,
     );
   }
-  if (!isLive(held, o.now))
-    return blocked ?? no('TokenExpired', `The token expired at ${instant(held.expiresAt)}.`);
-  const until =
-    held.expiresAt === undefined ? 'It has no stated expiry.' : `It expires at ${instant(held.expiresAt)}.`;
+  if (!isLive(held, o.now)) return blocked ?? no('TokenExpired', `The token expired at ${expiry(held)}.`);
+  // Until when is status.token's to say: what stands here is written anew only when it has changed.
+  const until = held.expiresAt === undefined ? ' It has no stated expiry.' : '';
   if (suspended)
     return yes(
       'Suspended',
-      `The Secret holds a live token; nothing is sent while spec.suspend is true. ${until}`,
+      `The Secret holds a live token; nothing is sent while spec.suspend is true.${until}`,
     );
   if (held.renewNotBefore !== undefined) {
-    return yes('NoLaterExpiry', `The provider gave no later expiry than before. ${until}`);
+    return yes('NoLaterExpiry', `The provider gave no later expiry than before.${until}`);
   }
   if (o.renewal?.belowPropagation === true) {
     return yes(
       'LifetimeBelowPropagation',
-      `The token lives shorter than a mounted Secret takes to reach a pod: read it by the API. ${until}`,
+      `The token lives shorter than a mounted Secret takes to reach a pod: read it by the API.${until}`,
     );
   }
-  return yes('TokenLive', `The Secret holds a live token. ${until}`);
+  return yes('TokenLive', `The Secret holds a live token.${until}`);
 }
 
 const yes = (reason: Reason, message: string): Verdict => ({ status: 'True', reason, message });
 const no = (reason: Reason, message: string): Verdict => ({ status: 'False', reason, message });
 
-/** RFC 3339 to the second, as Kubernetes writes times. */
-export function instant(ms: number | undefined): string {
-  return ms === undefined
-    ? 'an unknown time'
-    : `${new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`;
-}
+const expiry = ({ expiresAt }: Held): string =>
+  expiresAt === undefined ? 'an unknown time' : instant(expiresAt);

@@ -4,6 +4,8 @@ export class Demand {
   readonly #credentials = new Map<string, { provider: string; origin: string; perMinute: number }>();
   /** Provider to origin to the sum, and of how many. */
   readonly #sums = new Map<string, Map<string, { perMinute: number; credentials: number }>>();
+  /** Provider to its worst origin, as found last: to look through all origins at each renewal would cost more than the renewal. */
+  readonly #worst = new Map<string, { origin: string; perMinute: number } | undefined>();
 
   /** @param periodMs between two renewals; undefined when none is due ever. */
   set(key: string, provider: string, origin: string, periodMs: number | undefined): void {
@@ -33,11 +35,13 @@ export class Demand {
 
   /** The origin of this provider that needs most. */
   worst(provider: string): { origin: string; perMinute: number } | undefined {
+    if (this.#worst.has(provider)) return this.#worst.get(provider);
     let worst: { origin: string; perMinute: number } | undefined;
     for (const [origin, { perMinute }] of this.#sums.get(provider) ?? []) {
       // Sums of floats come back to almost nothing.
       if (perMinute > Math.max(1e-6, worst?.perMinute ?? 0)) worst = { origin, perMinute };
     }
+    if (this.#sums.has(provider)) this.#worst.set(provider, worst);
     return worst;
   }
 
@@ -46,6 +50,9 @@ export class Demand {
     const sum = origins.get(origin) ?? { perMinute: 0, credentials: 0 };
     sum.perMinute += perMinute;
     sum.credentials += credentials;
+    const worst = this.#worst.get(provider);
+    if (worst === undefined || worst.origin === origin || sum.perMinute > worst.perMinute)
+      this.#worst.delete(provider);
     if (sum.credentials > 0) origins.set(origin, sum);
     else origins.delete(origin);
     if (origins.size > 0) this.#sums.set(provider, origins);

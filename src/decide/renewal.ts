@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto';
 import { parseDuration } from '../api/duration.ts';
+import { mix } from './mix.ts';
 import type { Held } from '../held.ts';
 
 /** When a held token is renewed (design: lifetime, propagation margin, jitter). All pure; all times in ms. */
@@ -10,6 +10,8 @@ export const GRANT_SPACING_MS = 5000;
 export const NO_PROGRESS_WAIT_MS = 60_000;
 /** Whatever is asked for, renewal begins at most this share of the lifetime before expiry. */
 const MAX_BEFORE_SHARE = 4 / 5;
+/** How many first renewals of a credential serve to spread what began together. */
+const SPREAD_RENEWALS = 3;
 
 export interface RenewalPolicy {
   /** How long the old token must outlive the new one's writing, for a mounted Secret to be safe. */
@@ -68,17 +70,18 @@ function beforeExpiry(lifetime: number, policy: RenewalPolicy, belowPropagation:
 }
 
 /**
- * A first renewal lies anywhere in the second half of its wait, so that what was created together doesn't stay together;
- * later ones up to 10 % early. Derived, never drawn: each reconcile must find the same time.
+ * The first renewals lie anywhere in the second half of their wait, so that what was created together doesn't stay together
+ * (one alone would leave it all in half of each cycle); later ones up to 10 % early. Derived, never drawn: each reconcile
+ * must find the same time.
  */
 function jittered(wait: number, held: Held, uid: string): number {
   const chance = derivedChance(`${uid}/${held.issuedAt}`);
-  return held.grants <= 1 ? wait * (0.5 + chance / 2) : wait * (1 - chance / 10);
+  return held.grants <= SPREAD_RENEWALS ? wait * (0.5 + chance / 2) : wait * (1 - chance / 10);
 }
 
 /** A number in [0, 1) that depends on the text alone. */
 export function derivedChance(text: string): number {
-  return hash('sha256', text, 'buffer').readUInt32BE(0) / 2 ** 32;
+  return mix(text) / 2 ** 32;
 }
 
 /** A dead token is replaced as soon as the provider, too, must take it for dead. */

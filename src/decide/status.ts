@@ -1,7 +1,8 @@
 import type { CredentialStatus } from '../api/credential.ts';
+import { instant } from '../api/instant.ts';
 import type { Condition } from '../api/meta.ts';
 import { CONDITION } from '../api/reasons.ts';
-import { instant, type Verdict } from './decide.ts';
+import type { Verdict } from './decide.ts';
 import type { Held } from '../held.ts';
 import { type LoginRecord, NO_LOGIN_YET } from './login-limit.ts';
 
@@ -16,6 +17,7 @@ export interface Conclusion {
   readonly held?: Held | undefined;
   readonly secretName?: string | undefined;
   readonly renewAt?: number | undefined;
+  readonly versions?: Versions | undefined;
   readonly login: LoginRecord;
   readonly failures: Failures | undefined;
   /** Of the last request sent. */
@@ -23,6 +25,9 @@ export interface Conclusion {
   readonly handledRefresh?: string | undefined;
   readonly handledProviderRefresh?: string | undefined;
 }
+
+/** Of the Secrets that a token stands in and came from, when it was written. */
+export type Versions = Pick<NonNullable<CredentialStatus['token']>, 'secretVersion' | 'sourceVersion'>;
 
 export interface Failures {
   readonly consecutive: number;
@@ -39,9 +44,10 @@ export function conclude(previous: CredentialStatus | undefined, c: Conclusion):
     ...(refreshed === undefined ? [] : [condition(previous, CONDITION.refreshed, refreshed, c)]),
     ...(c.stalled === undefined ? [] : [condition(previous, CONDITION.stalled, c.stalled, c)]),
   ];
+  const told = previous?.conditions;
   return dropAbsent({
     observedGeneration: c.generation,
-    conditions,
+    conditions: told !== undefined && alike(told, conditions) ? told : conditions,
     token:
       c.held === undefined || c.secretName === undefined
         ? undefined
@@ -51,6 +57,8 @@ export function conclude(previous: CredentialStatus | undefined, c: Conclusion):
             renewAt: c.renewAt === undefined ? undefined : instant(c.renewAt),
             grant: c.held.grant,
             secretName: c.secretName,
+            secretVersion: c.versions?.secretVersion,
+            sourceVersion: c.versions?.sourceVersion,
           }),
     login: loginStatus(c.login),
     failures:
@@ -66,6 +74,10 @@ export function conclude(previous: CredentialStatus | undefined, c: Conclusion):
     lastHandledRefreshAt: c.handledRefresh,
     lastHandledProviderRefreshAt: c.handledProviderRefresh,
   });
+}
+
+function alike(a: readonly Condition[], b: readonly Condition[]): boolean {
+  return a.length === b.length && a.every((condition, at) => condition === b[at]);
 }
 
 export function conditionOf(status: CredentialStatus | undefined, type: string): Condition | undefined {
@@ -85,6 +97,14 @@ function condition(
   { generation, now }: Conclusion,
 ): Condition {
   const before = conditionOf(previous, type);
+  // The same object tells at once that there is nothing to write.
+  if (
+    before?.status === verdict.status &&
+    before.reason === verdict.reason &&
+    before.message === verdict.message &&
+    before.observedGeneration === generation
+  )
+    return before;
   return {
     type,
     status: verdict.status,
@@ -95,9 +115,20 @@ function condition(
   };
 }
 
+/** As read from a status: a look at a credential asks several times. */
+const records = new WeakMap<NonNullable<CredentialStatus['login']>, LoginRecord>();
+
 export function loginRecord(status: CredentialStatus | undefined): LoginRecord {
   const login = status?.login;
   if (login === undefined) return NO_LOGIN_YET;
+  const known = records.get(login);
+  if (known !== undefined) return known;
+  const record = readRecord(login);
+  records.set(login, record);
+  return record;
+}
+
+function readRecord(login: NonNullable<CredentialStatus['login']>): LoginRecord {
   return {
     ...(login.inputs === undefined ? {} : { inputs: login.inputs }),
     ...(login.definition === undefined ? {} : { definition: login.definition }),
@@ -155,17 +186,23 @@ type Tree = { readonly [field: string]: unknown };
 
 function diff(from: Tree, to: Tree): Record<string, unknown> {
   const patch: Record<string, unknown> = {};
-  for (const field of new Set([...Object.keys(from), ...Object.keys(to)])) {
+  for (const field of Object.keys(to)) {
     const before = from[field];
     const after = to[field];
-    if (after === undefined) {
-      if (before !== undefined) patch[field] = null;
-    } else if (isTree(before) && isTree(after)) {
+    if (after === undefined || before === after) continue;
+    if (isTree(before) && isTree(after)) {
       const inner = diff(before, after);
-      if (Object.keys(inner).length > 0) patch[field] = inner;
+      if (!isEmpty(inner)) patch[field] = inner;
     } else if (!same(before, after)) patch[field] = after;
   }
+  for (const field of Object.keys(from))
+    if (from[field] !== undefined && to[field] === undefined) patch[field] = null;
   return patch;
+}
+
+/** Whether such a patch changes nothing. */
+export function isEmpty(patch: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(patch).length === 0;
 }
 
 /** Equal as JSON: absent and undefined are one. */
@@ -184,5 +221,8 @@ function isTree(value: unknown): value is Tree {
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 function dropAbsent<T extends object>(object: T): Defined<T> {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Defined<T>;
+  const kept: Partial<T> = {};
+  for (const field of Object.keys(object) as (keyof T)[])
+    if (object[field] !== undefined) kept[field] = object[field];
+  return kept as Defined<T>;
 }

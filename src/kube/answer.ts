@@ -35,13 +35,17 @@ export class Answer implements Receiver {
 
   /** @returns undefined where the body is no JSON. */
   json(): unknown {
-    const [only, ...more] = this.#chunks;
-    if (only === undefined) return undefined;
-    const whole = more.length === 0 ? only : Buffer.concat(this.#chunks, this.#bytes);
     try {
-      return JSON.parse(whole.toString('utf8'));
+      return JSON.parse(this.text());
     } catch {
       return undefined;
     }
+  }
+
+  text(): string {
+    const [only] = this.#chunks;
+    const whole =
+      only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks, this.#bytes);
+    return whole.toString('utf8');
   }
 }

@@ -16,11 +16,14 @@ export function callName(
   call: { readonly method: string; readonly path: string; readonly contentType?: string | undefined },
   watch = false,
 ): CallName {
-  const [root, ...parts] = call.path.split('/').filter(part => part !== '');
-  const rest = root === 'api' ? parts.slice(1) : root === 'apis' ? parts.slice(2) : undefined;
-  if (rest === undefined || rest.length === 0) return { verb: 'get', resource: root ?? '' };
-  const scoped = rest[0] === 'namespaces' && rest.length > 2 ? rest.slice(2) : rest;
-  const [plural = '', name, subresource] = scoped;
+  const parts = call.path.split('/');
+  const root = parts[1] ?? '';
+  let at = root === 'api' ? 3 : root === 'apis' ? 4 : parts.length;
+  if (at >= parts.length) return { verb: 'get', resource: root };
+  if (parts[at] === 'namespaces' && parts.length > at + 2) at += 2;
+  const plural = parts[at] ?? '';
+  const name = parts[at + 1];
+  const subresource = parts[at + 2];
   const resource = subresource === undefined ? plural : `${plural}/${subresource}`;
   if (watch) return { verb: 'watch', resource };
   if (call.method === 'GET') return { verb: name === undefined ? 'list' : 'get', resource };

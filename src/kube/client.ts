@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { FIELD_MANAGER } from '../api/names.ts';
 import type { Clock } from '../loop/clock.ts';
 import { Answer } from './answer.ts';
@@ -7,7 +6,9 @@ import type { Endpoint } from './endpoint.ts';
 import { type AnswerHeaders, Exchange } from './exchange.ts';
 import { KubeError, refusal } from './kube-error.ts';
 import { LineSplitter } from './lines.ts';
+import type { Reader } from './reader.ts';
 import type { ServerTime } from './server-time.ts';
+import type { WriteBudget } from './write-budget.ts';
 
 export interface KubeCall {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -61,8 +62,10 @@ export class KubeClient {
   readonly #onCall: (call: CallRecord) => void;
   readonly #timeoutMs: number;
   readonly #lineMaxBytes: number;
+  readonly #budget: WriteBudget | undefined;
   readonly #origin: string;
   readonly #basePath: string;
+  #made = { of: {}, headers: new Map<string, Readonly<Record<string, string>>>() };
 
   constructor(options: {
     readonly endpoint: Endpoint;
@@ -73,6 +76,8 @@ export class KubeClient {
     readonly timeoutMs?: number;
     /** Bytes of one line of a watch; more breaks it. */
     readonly lineMaxBytes?: number;
+    /** For writes; absent: no limit of our own. */
+    readonly budget?: WriteBudget | undefined;
   }) {
     this.#endpoint = options.endpoint;
     this.#clock = options.clock;
@@ -80,15 +85,18 @@ export class KubeClient {
     this.#onCall = options.onCall ?? (() => {});
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.#lineMaxBytes = options.lineMaxBytes ?? LINE_MAX_BYTES;
+    this.#budget = options.budget;
     const url = new URL(options.endpoint.server);
     this.#origin = url.origin;
     this.#basePath = url.pathname.replace(/\/+$/, '');
   }
 
   /** @throws KubeError for every outcome but a 2xx that fits the schema. */
-  async request<T>(call: KubeCall, schema: z.ZodType<T>): Promise<T> {
+  async request<T>(call: KubeCall, schema: Reader<T>): Promise<T> {
     const name = callName(call);
     const answer = await this.#once(() => this.#send(call, name));
+    const atOnce = schema.ofText?.(answer.text());
+    if (atOnce !== undefined) return atOnce;
     const parsed = schema.safeParse(answer.json());
     if (parsed.success) return parsed.data;
     throw new KubeError({
@@ -112,27 +120,27 @@ export class KubeClient {
     await this.#once(() => this.#stream(call, name, on));
   }
 
-  get<T>(path: string, schema: z.ZodType<T>, options: CallOptions = {}): Promise<T> {
+  get<T>(path: string, schema: Reader<T>, options: CallOptions = {}): Promise<T> {
     return this.request({ method: 'GET', path, ...common(options) }, schema);
   }
 
   /** @param path of the collection. */
-  create<T>(path: string, body: unknown, schema: z.ZodType<T>, options: CallOptions = {}): Promise<T> {
-    const query = { fieldManager: FIELD_MANAGER, ...dry(options) };
+  create<T>(path: string, body: unknown, schema: Reader<T>, options: CallOptions = {}): Promise<T> {
+    const query = options.dryRun === true ? { ...WRITE_QUERY, ...DRY } : WRITE_QUERY;
     return this.request({ method: 'POST', path, body, query, ...common(options) }, schema);
   }
 
   /** Server-side apply as our field manager, by force: a uid and resourceVersion in the body are the preconditions. */
-  apply<T>(path: string, body: unknown, schema: z.ZodType<T>, options: CallOptions = {}): Promise<T> {
-    const query = { fieldManager: FIELD_MANAGER, force: true, ...dry(options) };
+  apply<T>(path: string, body: unknown, schema: Reader<T>, options: CallOptions = {}): Promise<T> {
+    const query = options.dryRun === true ? { ...APPLY_QUERY, ...DRY } : APPLY_QUERY;
     return this.request(
       { method: 'PATCH', path, body, query, contentType: APPLY, ...common(options) },
       schema,
     );
   }
 
-  mergePatch<T>(path: string, body: unknown, schema: z.ZodType<T>, options: CallOptions = {}): Promise<T> {
-    const query = { fieldManager: FIELD_MANAGER, ...dry(options) };
+  mergePatch<T>(path: string, body: unknown, schema: Reader<T>, options: CallOptions = {}): Promise<T> {
+    const query = options.dryRun === true ? { ...WRITE_QUERY, ...DRY } : WRITE_QUERY;
     return this.request(
       { method: 'PATCH', path, body, query, contentType: MERGE_PATCH, ...common(options) },
       schema,
@@ -146,7 +154,13 @@ export class KubeClient {
     options: CallOptions = {},
   ): Promise<void> {
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
-    const call: KubeCall = { method: 'DELETE', path, body, query: dry(options), ...common(options) };
+    const call: KubeCall = {
+      method: 'DELETE',
+      path,
+      body,
+      query: options.dryRun === true ? DRY : {},
+      ...common(options),
+    };
     const name = callName(call);
     await this.#once(() => this.#send(call, name));
   }
@@ -167,9 +181,12 @@ export class KubeClient {
   }
 
   async #send(call: KubeCall, name: CallName): Promise<Answer> {
-    const headers = await this.#headers(call.accept);
+    if (this.#budget !== undefined && isBudgeted(call, name)) await this.#inTurn(this.#budget, call, name);
     const body = call.body === undefined ? undefined : JSON.stringify(call.body);
-    if (body !== undefined) headers['content-type'] = call.contentType ?? 'application/json';
+    const { accept, contentType = 'application/json' } = call;
+    const sender = this.#endpoint.headers();
+    const authentic = sender instanceof Promise ? await sender : sender;
+    const headers = this.#headers(authentic, accept, body === undefined ? undefined : contentType);
     const what = describe(name);
     const began = this.#clock.monotonic();
     const answer = new Answer(what, received => this.#observe(received, began));
@@ -193,8 +210,18 @@ export class KubeClient {
     return answer;
   }
 
+  /** The deadline of a call begins after it. */
+  async #inTurn(budget: WriteBudget, { signal }: KubeCall, name: CallName): Promise<void> {
+    try {
+      await budget.take(name.resource === 'events', signal);
+    } catch (error) {
+      if (error instanceof KubeError) throw error;
+      throw new KubeError({ what: describe(name), code: 0, reason: 'Aborted', sent: 'no' });
+    }
+  }
+
   async #stream(call: WatchCall, name: CallName, on: WatchReceiver): Promise<void> {
-    const headers = await this.#headers(call.accept);
+    const headers = this.#headers(await this.#endpoint.headers(), call.accept, undefined);
     const what = describe(name);
     const broken = (reason: string): KubeError => new KubeError({ what, code: 0, reason, sent: 'yes' });
     const began = this.#clock.monotonic();
@@ -226,17 +253,25 @@ export class KubeClient {
     if (lines.pending > 0) throw broken('CutShort');
   }
 
-  async #headers(accept = 'application/json'): Promise<Record<string, string>> {
-    return { ...(await this.#endpoint.headers()), accept, 'user-agent': FIELD_MANAGER };
+  /** Made once for each kind of call, as long as what authenticates is the same. */
+  #headers(
+    authentic: Readonly<Record<string, string>>,
+    accept = 'application/json',
+    contentType: string | undefined,
+  ): Readonly<Record<string, string>> {
+    if (this.#made.of !== authentic) this.#made = { of: authentic, headers: new Map() };
+    const kind = `${accept} ${contentType}`;
+    let headers = this.#made.headers.get(kind);
+    if (headers === undefined) {
+      const common = { ...authentic, accept, 'user-agent': FIELD_MANAGER };
+      headers = contentType === undefined ? common : { ...common, 'content-type': contentType };
+      this.#made.headers.set(kind, headers);
+    }
+    return headers;
   }
 
   #path(call: { readonly path: string; readonly query?: Query | undefined }): string {
-    let text = '';
-    for (const [key, value] of Object.entries(call.query ?? {})) {
-      if (value !== undefined)
-        text += `${text === '' ? '?' : '&'}${encodeURIComponent(key)}=${encodeURIComponent(value)}`;
-    }
-    return this.#basePath + call.path + text;
+    return this.#basePath + call.path + (call.query === undefined ? '' : queryText(call.query));
   }
 
   #observe(headers: AnswerHeaders, began: number): void {
@@ -261,6 +296,14 @@ export class KubeClient {
   }
 }
 
+/** Created to ask a question: nothing is stored. */
+const QUESTIONS: readonly string[] = ['tokenreviews', 'subjectaccessreviews'];
+
+/** A dry run costs the server as much as a write. What must be in time (a Lease) stands in no line. */
+function isBudgeted({ method, apart }: KubeCall, { resource }: CallName): boolean {
+  return method !== 'GET' && apart !== true && !QUESTIONS.includes(resource);
+}
+
 function describe(name: CallName): string {
   return `${name.verb} ${name.resource}`;
 }
@@ -269,6 +312,20 @@ function common({ accept, secret, signal, timeoutMs, apart }: CallOptions): Part
   return { accept, secret, signal, timeoutMs, apart };
 }
 
-function dry({ dryRun }: CallOptions): Query {
-  return dryRun === true ? { dryRun: 'All' } : {};
+const DRY: Query = { dryRun: 'All' };
+const WRITE_QUERY: Query = { fieldManager: FIELD_MANAGER };
+const APPLY_QUERY: Query = { ...WRITE_QUERY, force: true };
+
+function queryText(query: Query): string {
+  if (query === WRITE_QUERY) return WRITE_TEXT;
+  if (query === APPLY_QUERY) return APPLY_TEXT;
+  let text = '';
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== undefined)
+      text += `${text === '' ? '?' : '&'}${encodeURIComponent(key)}=${encodeURIComponent(value)}`;
+  }
+  return text;
 }
+/** Of nearly every request. */
+const WRITE_TEXT = `?fieldManager=${FIELD_MANAGER}`;
+const APPLY_TEXT = `${WRITE_TEXT}&force=true`;

@@ -29,6 +29,8 @@ export interface LeaseContent {
   /** As it stands, or a new time. */
   readonly acquireTime: string | number;
   readonly renewTime: number;
+  /** Written beside the others; null removes one. Absent: left as they are. */
+  readonly annotations?: Readonly<Record<string, string | null>>;
 }
 
 /** Everything may be missing: anyone can write a Lease by hand. */
@@ -78,19 +80,32 @@ function microTime(ms: number): string {
 
 type LeaseCall = Pick<CallOptions, 'signal' | 'timeoutMs'>;
 
+/** Of a whole watch, whoever runs it. */
+export type LeaseWatch = Pick<ListWatch<Lease>, 'start' | 'stop' | 'health'>;
+
 /** One Lease of one namespace. */
 export class LeaseClient {
   readonly #client: KubeClient;
   readonly #namespace: string;
   readonly #name: string;
   readonly #timeoutMs: number;
+  readonly #labels: Readonly<Record<string, string>> | undefined;
 
-  /** @param options.timeoutMs for each request. */
+  /**
+   * @param options.timeoutMs for each request.
+   * @param options.labels that it has from us, also after someone removed them.
+   */
   constructor(
     client: KubeClient,
-    options: { readonly namespace: string; readonly name: string; readonly timeoutMs: number },
+    options: {
+      readonly namespace: string;
+      readonly name: string;
+      readonly timeoutMs: number;
+      readonly labels?: Readonly<Record<string, string>>;
+    },
   ) {
     this.#client = client;
+    this.#labels = options.labels;
     this.#namespace = options.namespace;
     this.#name = options.name;
     this.#timeoutMs = options.timeoutMs;
@@ -111,7 +126,7 @@ export class LeaseClient {
     const body = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
-      metadata: { name: this.#name, namespace: this.#namespace },
+      metadata: { name: this.#name, namespace: this.#namespace, ...this.#marks(content, true) },
       spec: specOf(content),
     };
     return this.#client.create(this.#collection, body, LeaseAnswer, this.#options(call));
@@ -124,7 +139,21 @@ export class LeaseClient {
    */
   write(lease: Lease, content: LeaseContent, call?: LeaseCall): Promise<Lease> {
     const { uid, resourceVersion } = lease.metadata;
-    const body = { metadata: { uid, resourceVersion }, spec: specOf(content) };
+    const body = {
+      metadata: { uid, resourceVersion, ...this.#marks(content, false) },
+      spec: specOf(content),
+    };
+    return this.#client.mergePatch(this.#path, body, LeaseAnswer, this.#options(call));
+  }
+
+  /** Changes annotations of that version of the Lease alone; null removes one. @throws KubeError as {@link write} does. */
+  annotate(
+    lease: Lease,
+    annotations: Readonly<Record<string, string | null>>,
+    call?: LeaseCall,
+  ): Promise<Lease> {
+    const { uid, resourceVersion } = lease.metadata;
+    const body = { metadata: { uid, resourceVersion, annotations } };
     return this.#client.mergePatch(this.#path, body, LeaseAnswer, this.#options(call));
   }
 
@@ -132,7 +161,7 @@ export class LeaseClient {
   watch(
     handler: ListWatchHandler<Lease>,
     ports: { readonly clock: Clock; readonly random: Random; readonly log: Log },
-  ): ListWatch<Lease> {
+  ): LeaseWatch {
     return new ListWatch({
       ...ports,
       client: this.#client,
@@ -143,6 +172,14 @@ export class LeaseClient {
       handler,
       name: 'leases',
     });
+  }
+
+  #marks({ annotations }: LeaseContent, fresh: boolean): Record<string, unknown> {
+    const marks = Object.entries(annotations ?? {}).filter(([, value]) => !fresh || value !== null);
+    return {
+      ...(this.#labels === undefined ? {} : { labels: this.#labels }),
+      ...(marks.length === 0 ? {} : { annotations: Object.fromEntries(marks) }),
+    };
   }
 
   /** For messages: `namespace/name`. */

@@ -13,6 +13,7 @@ import {
   identityOf,
   metadataOf,
   strip,
+  uidOf,
   type WatchEvent,
   versionOf,
 } from './watch-event.ts';
@@ -20,6 +21,13 @@ import {
 /** What is left to know of an object that was deleted: the version is that of its deletion. */
 export interface Gone {
   readonly metadata: Pick<ObjectMeta, 'name' | 'namespace' | 'uid' | 'resourceVersion'>;
+}
+
+/** Takes a list item by item. What was not added when it ends is gone. */
+export interface Gathering<T> {
+  add(item: T): void;
+  remove(metadata: Pick<ObjectMeta, 'name' | 'namespace'>): void;
+  end(version: string): void;
 }
 
 /** Told synchronously and in order. What throws is logged, and stops nothing. */
@@ -31,6 +39,12 @@ export interface ListWatchHandler<T> {
   remove(gone: Gone): void;
   /** Everything up to `version` has been told. */
   progress?(version: string): void;
+  /** A watch begins, of what may be another history. */
+  begins?(): void;
+  /** Takes the next list; undefined: it is to be given to `replace` as a whole. */
+  gather?(): Gathering<T> | undefined;
+  /** Whether this is the version of a write of ours since then that was not told of yet; that it now is. It is no event then. */
+  echoes?(version: string): boolean;
   /** Whether just this version is held already, being the echo of a write: then it need not be read. */
   holds?(version: Pick<ObjectMeta, 'name' | 'namespace' | 'resourceVersion'>): boolean;
 }
@@ -39,8 +53,10 @@ export interface ListWatchOptions<T> {
   readonly client: Pick<KubeClient, 'request' | 'watch'>;
   /** Of the collection: `/api/v1/secrets`, or `/api/v1/namespaces/<name>/secrets`. */
   readonly path: string;
-  /** `labelSelector`, `fieldSelector`. */
-  readonly query?: Query;
+  /** `labelSelector`, `fieldSelector`; a function is asked anew for each list and each watch. */
+  readonly query?: Query | (() => Query);
+  /** What is not kept is no more than passed by: neither read nor told. Its answer may change; see {@link ListWatch.relist}. */
+  readonly keep?: (uid: string) => boolean;
   /** Asks for `PartialObjectMetadata` alone. */
   readonly metadataOnly?: boolean;
   /** Undefined, or an exception, skips the object as though it were not there, and logs its name. */
@@ -119,6 +135,11 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
   /** Since when the present watch has been open. */
   #openedAt: number | undefined;
   readonly #stopping = new AbortController();
+  /** Of the present list, watch or wait. */
+  #attempt = new AbortController();
+  /** Why the present attempt is broken off, and another begun at once. */
+  #again: 'list' | 'watch' | undefined;
+  #listing = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
 
   constructor(options: ListWatchOptions<T>) {
@@ -152,8 +173,34 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
   /** Afterwards the handler is not called any more. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#attempt.abort();
     this.#sync.reject(new Error(`list-watch of ${this.#options.name} was stopped before its first list`));
     await this.#running;
+  }
+
+  /**
+   * Lists anew, at once: what is asked for, or kept, has changed. Meanwhile nothing is told of changes.
+   * @returns when a list that was begun after this has been told; never, when stopped before.
+   */
+  relist(): Promise<void> {
+    this.#again = 'list';
+    this.#attempt.abort();
+    return this.#listing.promise;
+  }
+
+  /** Watches on from where it is, asking for less. */
+  narrow(): void {
+    if (this.#state !== 'watching') return;
+    this.#again ??= 'watch';
+    this.#attempt.abort();
+  }
+
+  /** Tries again at once, where it waits to, or waits for an answer: the server is known to be there again. */
+  hasten(): void {
+    const unanswered = this.#failures > 0 && this.#openedAt === undefined;
+    if (this.#state !== 'waiting' && !unanswered) return;
+    this.#again ??= 'watch';
+    this.#attempt.abort();
   }
 
   get #stopped(): boolean {
@@ -163,6 +210,9 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
   async #run(): Promise<void> {
     const { clock } = this.#options;
     while (!this.#stopped) {
+      if (this.#again === 'list') this.#version = undefined;
+      this.#again = undefined;
+      this.#attempt = new AbortController();
       this.#attempts++;
       this.#begunAt = clock.monotonic();
       this.#openedAt = undefined;
@@ -173,11 +223,12 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
         error = thrown;
       }
       if (this.#stopped) return;
+      if (this.#again !== undefined) continue;
       if (this.#openedAt !== undefined && clock.monotonic() - this.#openedAt >= LIVED_MS) this.#failures = 0;
       const ms = this.#conclude(error);
       if (ms === 0) continue;
       this.#state = 'waiting';
-      await sleep(clock, ms, this.#stopping.signal).catch(() => {});
+      await sleep(clock, ms, this.#attempt.signal).catch(() => {});
     }
   }
 
@@ -218,24 +269,46 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
   }
 
   async #list(): Promise<void> {
-    const { client, path, query = {}, metadataOnly } = this.#options;
-    const { items, version } = await pagedList(client, {
+    const { client, path, metadataOnly } = this.#options;
+    const { signal } = this.#attempt;
+    let gathering = this.#gather();
+    const version = await pagedList(client, {
       path,
-      query,
+      query: this.#query,
       accept: metadataOnly === true ? ACCEPT_METADATA_LIST : 'application/json',
-      signal: this.#stopping.signal,
-      onPage: () => this.#alive(),
+      signal,
+      onStart: () => {
+        gathering = this.#gather();
+      },
+      onPage: items => {
+        this.#alive();
+        if (signal.aborted) return;
+        for (const object of items) {
+          const item = this.#isKept(object) ? this.#read(object) : undefined;
+          if (item !== undefined) gathering.add(item);
+        }
+      },
     });
-    if (this.#stopped) return;
-    this.#listed(
-      items.flatMap(object => this.#read(object) ?? []),
-      version,
-    );
+    if (signal.aborted) return;
+    this.#listed(gathering, version);
+  }
+
+  /** Where the handler does not take a list by items, it is kept until it is whole. */
+  #gather(): Gathering<T> {
+    const { handler } = this.#options;
+    const taken = handler.gather?.();
+    if (taken !== undefined) return taken;
+    const items = new Map<string, T>();
+    return {
+      add: item => void items.set(keyOf(item), item),
+      remove: metadata => void items.delete(keyOf({ metadata })),
+      end: version => handler.replace([...items.values()], version),
+    };
   }
 
   /** A list that comes as events, closed by a bookmark; then the same connection goes on as a watch. */
   async #stream(): Promise<void> {
-    const initial = new Map<string, T>();
+    const gathering = this.#gather();
     let listing = true;
     const query = { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' };
     const onInitial = ({ type, object }: WatchEvent): void => {
@@ -247,34 +320,41 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
         }
         listing = false;
         this.#bookmarks = true;
-        this.#listed([...initial.values()], version);
-        initial.clear();
+        this.#listed(gathering, version);
         this.#opened();
         return;
       }
+      if (!this.#isKept(object)) return;
       const item = type === 'DELETED' ? undefined : this.#read(object);
       const metadata = item?.metadata ?? metadataOf(object);
-      if (item !== undefined) initial.set(keyOf(item), item);
-      else if (metadata !== undefined) initial.delete(keyOf({ metadata }));
+      if (item !== undefined) gathering.add(item);
+      else if (metadata !== undefined) gathering.remove(metadata);
     };
     await this.#open(query, {
       head: () => this.#alive(),
       event: event => (listing ? onInitial(event) : this.#event(event)),
       listing: () => listing,
+      knows: version => this.#echoes(version),
     });
   }
 
   async #watch(): Promise<void> {
     await this.#open(
       { resourceVersion: this.#version },
-      { head: () => this.#opened(), event: event => this.#event(event), listing: () => false },
+      {
+        head: () => this.#opened(),
+        event: event => this.#event(event),
+        listing: () => false,
+        knows: version => this.#echoes(version),
+      },
     );
   }
 
   async #open(extra: Query, on: Parameters<typeof openWatch>[1]): Promise<void> {
-    const { client, clock, random, path, query, metadataOnly = false } = this.#options;
-    const { signal } = this.#stopping;
+    const { client, clock, random, path, metadataOnly = false } = this.#options;
+    const { signal } = this.#attempt;
     const bookmarks = this.#bookmarks;
+    this.#options.handler.begins?.();
     const event = (event: WatchEvent): void => {
       this.#alive();
       if (!on.listing()) this.#heardAt = this.#lastEventMono;
@@ -286,7 +366,7 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
         clock,
         random,
         path,
-        query: { ...query, ...extra },
+        query: { ...this.#query, ...extra },
         metadataOnly,
         bookmarks,
         signal,
@@ -294,6 +374,15 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
       },
       { ...on, event },
     );
+  }
+
+  #echoes(version: string): boolean {
+    const { handler } = this.#options;
+    if (handler.echoes?.(version) !== true) return false;
+    this.#alive();
+    this.#heardAt = this.#lastEventMono;
+    this.#version = version;
+    return true;
   }
 
   #event({ type, object }: WatchEvent): void {
@@ -307,6 +396,10 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
       case 'ADDED':
       case 'MODIFIED':
       case 'DELETED': {
+        if (!this.#isKept(object)) {
+          this.#handle(() => handler.progress?.(version));
+          break;
+        }
         const echo = type === 'DELETED' ? undefined : identityOf(object);
         if (echo !== undefined && handler.holds?.(echo) === true) {
           this.#handle(() => handler.progress?.(version));
@@ -327,12 +420,14 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
     if (version !== '') this.#version = version;
   }
 
-  #listed(items: readonly T[], version: string): void {
-    this.#handle(() => this.#options.handler.replace(items, version));
+  #listed(gathering: Gathering<T>, version: string): void {
+    this.#handle(() => gathering.end(version));
     this.#version = version;
     this.#heardAt = this.#options.clock.monotonic();
     this.#syncedOnce = true;
     this.#sync.resolve();
+    this.#listing.resolve();
+    this.#listing = Promise.withResolvers();
   }
 
   #opened(): void {
@@ -342,6 +437,16 @@ export class ListWatch<T extends { readonly metadata: Pick<ObjectMeta, 'name' | 
 
   #alive(): void {
     this.#lastEventMono = this.#options.clock.monotonic();
+  }
+
+  get #query(): Query {
+    const { query = {} } = this.#options;
+    return typeof query === 'function' ? query() : query;
+  }
+
+  #isKept(object: unknown): boolean {
+    const { keep } = this.#options;
+    return keep === undefined || keep(uidOf(object));
   }
 
   #read(object: unknown): T | undefined {

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { CredentialSpec, CredentialStatus } from '../api/credential.ts';
-import { ObjectMeta } from '../api/meta.ts';
+import type { ObjectMeta } from '../api/meta.ts';
 import { API_VERSION, CREDENTIAL_PLURAL, PROVIDER_PLURAL } from '../api/names.ts';
 import { ProviderSpec, ProviderStatus } from '../api/provider.ts';
 import type { FieldProblem } from '../errors.ts';
+import { metadataOf } from './watch-event.ts';
 
 /**
  * Our own objects as read from the API server. The CRD keeps bad ones out; one stored before the CRD was tightened
@@ -19,19 +20,18 @@ export interface ObjectOf<Spec, Status> {
 export type CredentialObject = ObjectOf<CredentialSpec, CredentialStatus>;
 export type ProviderObject = ObjectOf<ProviderSpec, ProviderStatus>;
 
-const Raw = z.object({ metadata: ObjectMeta, spec: z.unknown().optional(), status: z.unknown().optional() });
-
 function reader<Spec, Status>(
   specSchema: z.ZodType<Spec>,
   statusSchema: z.ZodType<Status>,
 ): (raw: unknown) => ObjectOf<Spec, Status> | undefined {
   return raw => {
-    const parsed = Raw.safeParse(raw);
-    if (!parsed.success) return undefined;
-    const spec = specSchema.safeParse(parsed.data.spec);
-    const status = statusSchema.safeParse(parsed.data.status);
+    const metadata = metadataOf(raw);
+    if (metadata === undefined) return undefined;
+    const parts = raw as { readonly spec?: unknown; readonly status?: unknown };
+    const spec = specSchema.safeParse(parts.spec);
+    const status = statusSchema.safeParse(parts.status);
     return {
-      metadata: parsed.data.metadata,
+      metadata,
       spec: spec.success ? spec.data : undefined,
       problems: spec.success ? [] : spec.error.issues.slice(0, 5).map(issue => problem(issue)),
       status: status.success ? status.data : undefined,

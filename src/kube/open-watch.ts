@@ -1,8 +1,9 @@
 import type { Clock, Random } from '../loop/clock.ts';
 import type { KubeClient, Query } from './client.ts';
 import { KubeError } from './kube-error.ts';
+import { METADATA_ONLY } from './metadata-only.ts';
 import { NO_INITIAL_END } from './watch-end.ts';
-import { parseEvent, type WatchEvent } from './watch-event.ts';
+import { parseEvent, versionAtOnce, type WatchEvent } from './watch-event.ts';
 import { Watchdog } from './watchdog.ts';
 
 /** Jittered, so that the watches of many replicas do not end together. */
@@ -20,8 +21,6 @@ const BOOKMARK_SILENCE_MS = 130_000;
 export function silenceAllowedMs(bookmarks: boolean, watchSeconds = WATCH_SECONDS.most): number {
   return bookmarks ? BOOKMARK_SILENCE_MS : watchSeconds * 1000 + GRACE_MS;
 }
-
-const ACCEPT_METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 
 interface WatchRequest {
   readonly client: Pick<KubeClient, 'watch'>;
@@ -43,6 +42,8 @@ interface WatchListener {
   event(event: WatchEvent): void;
   /** Whether initial events are still to come. */
   listing(): boolean;
+  /** Asked of a change after them: whether it is known already, by its version alone. Then it is no event. */
+  knows(version: string): boolean;
 }
 
 /**
@@ -75,7 +76,7 @@ export async function openWatch(request: WatchRequest, on: WatchListener): Promi
     await client.watch(
       {
         path,
-        accept: metadataOnly ? ACCEPT_METADATA : 'application/json',
+        accept: metadataOnly ? METADATA_ONLY : 'application/json',
         query: { ...request.query, allowWatchBookmarks: true, timeoutSeconds },
         signal: connection.signal,
       },
@@ -87,6 +88,13 @@ export async function openWatch(request: WatchRequest, on: WatchListener): Promi
         },
         line: line => {
           if (unheard()) return;
+          if (!on.listing()) {
+            const version = versionAtOnce(line);
+            if (version !== undefined && on.knows(version)) {
+              feed();
+              return;
+            }
+          }
           const event = parseEvent(line);
           if (event === undefined) throw broken('NotAnEvent');
           bookmarks ||= event.type === 'BOOKMARK';

@@ -16,27 +16,23 @@ const List = z.object({
     .transform(items => items ?? []),
 });
 
-export interface Listed {
-  readonly items: readonly unknown[];
-  /** The version that all of the items are a snapshot of. */
-  readonly version: string;
-}
-
 interface ListCall {
   readonly path: string;
   readonly query: Query;
   readonly accept: string;
   readonly signal: AbortSignal;
-  /** Told of each page, as a sign of life. */
-  readonly onPage: () => void;
+  /** The list begins, or begins again: what pages brought before does not count. */
+  readonly onStart: () => void;
+  readonly onPage: (items: readonly unknown[]) => void;
 }
 
 /**
- * The whole of a collection, as of one moment. No resourceVersion is asked for, so it is not older than the call.
- * @throws KubeError
+ * The whole of a collection, as of one moment, page by page. No resourceVersion is asked for, so it is not older than the call.
+ * @returns the version that all of the items are a snapshot of. @throws KubeError
  */
-export async function pagedList(client: Pick<KubeClient, 'request'>, call: ListCall): Promise<Listed> {
+export async function pagedList(client: Pick<KubeClient, 'request'>, call: ListCall): Promise<string> {
   for (let tries = 1; ; tries++) {
+    call.onStart();
     const limit = tries > PAGED_TRIES ? undefined : PAGE;
     try {
       return await pages(client, call, limit);
@@ -51,8 +47,7 @@ async function pages(
   client: Pick<KubeClient, 'request'>,
   call: ListCall,
   limit: number | undefined,
-): Promise<Listed> {
-  const items: unknown[] = [];
+): Promise<string> {
   let token: string | undefined;
   for (;;) {
     const query = { ...call.query, limit, continue: token };
@@ -61,9 +56,8 @@ async function pages(
       { method: 'GET', path, query, accept, signal, timeoutMs: TIMEOUT_MS },
       List,
     );
-    call.onPage();
-    for (const item of page.items) items.push(item);
+    call.onPage(page.items);
     token = page.metadata.continue;
-    if (token === undefined || token === '') return { items, version: page.metadata.resourceVersion };
+    if (token === undefined || token === '') return page.metadata.resourceVersion;
   }
 }

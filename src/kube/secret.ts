@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { ObjectMeta } from '../api/meta.ts';
-import { ANNOTATION, MANAGED_LABEL } from '../api/names.ts';
+import { ANNOTATION, CREDENTIAL_KIND, MANAGED_LABEL } from '../api/names.ts';
+import { metadataOf } from './watch-event.ts';
 
 /** What is read of a Secret's metadata alone: enough to know that it changed, and what stands beside the data of ours. */
-export const SecretMeta = z.object({ metadata: ObjectMeta });
-export type SecretMeta = z.infer<typeof SecretMeta>;
+export interface SecretMeta {
+  readonly metadata: ObjectMeta;
+  /** The shard of the credential that it belongs to, where that is another replica's: then only its version is kept. */
+  readonly elsewhere?: number;
+}
+
+/** Of a credential's UID its shard, where another replica has that. */
+export type Elsewhere = (uid: string) => number | undefined;
 
 /** A whole Secret. **Secret.** */
 export const Secret = z.object({
@@ -14,28 +21,36 @@ export const Secret = z.object({
 });
 export type Secret = z.infer<typeof Secret>;
 
-/** Asks for metadata in place of the object, also in answer to a write. */
-export const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
-
 /** Metadata with nothing left out. */
 export function readMeta(raw: unknown): SecretMeta | undefined {
-  const parsed = SecretMeta.safeParse(raw);
-  return parsed.success ? parsed.data : undefined;
+  const metadata = metadataOf(raw);
+  return metadata && { metadata };
 }
 
-/** Of a stranger's Secret only its version is kept: there may be very many. */
-export function slimSecretMeta(raw: unknown): SecretMeta | undefined {
-  const parsed = SecretMeta.safeParse(raw);
-  if (!parsed.success) return undefined;
-  const { metadata } = parsed.data;
-  const { name, namespace, uid, resourceVersion, generation } = metadata;
+/** Of a stranger's Secret only its version is kept, there may be very many; and of another replica's. */
+export function slimSecretMeta(raw: unknown, elsewhere?: Elsewhere): SecretMeta | undefined {
+  const read = readMeta(raw);
+  if (read === undefined) return undefined;
+  const { metadata } = read;
   if (
     metadata.labels?.[MANAGED_LABEL] === undefined &&
     metadata.annotations?.[ANNOTATION.credential] === undefined
   ) {
-    return { metadata: { name, namespace, uid, resourceVersion, generation } };
+    return { metadata: versionAlone(metadata) };
   }
-  return parsed.data;
+  return elsewhere === undefined ? read : slimElsewhere(read, elsewhere);
+}
+
+/** A Secret of ours as it is, or its version where its credential is another replica's. */
+export function slimElsewhere(secret: SecretMeta, elsewhere: Elsewhere): SecretMeta {
+  const { metadata } = secret;
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
+  const shard = owner?.kind === CREDENTIAL_KIND ? elsewhere(owner.uid) : undefined;
+  return shard === undefined ? secret : { metadata: versionAlone(metadata), elsewhere: shard };
+}
+
+function versionAlone({ name, namespace, uid, resourceVersion, generation }: ObjectMeta): ObjectMeta {
+  return { name, namespace, uid, resourceVersion, generation };
 }
 
 export function secretPath(namespace: string, name?: string): string {

@@ -37,6 +37,11 @@ export class ServerTime {
     return this.#latest;
   }
 
+  /** @returns milliseconds from here until {@link now} gives `time`: more than their difference while it waits for a clock that was set back. */
+  until(time: number): number {
+    return time - (this.#bounds === undefined ? this.#clock.wall() : this.#clock.monotonic() + this.#offset);
+  }
+
   /** @param sentMono @param receivedMono when the request left and its answer's head came, by the monotonic clock. */
   observe(dateHeader: string | undefined, sentMono: number, receivedMono: number): void {
     const second = dateHeader === undefined ? Number.NaN : Date.parse(dateHeader);

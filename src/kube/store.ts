@@ -1,5 +1,6 @@
 import { keyOf, type ObjectMeta } from '../api/meta.ts';
-import type { Gone, ListWatchHandler } from './list-watch.ts';
+import { type Packing, Shelf } from '../loop/shelf.ts';
+import type { Gathering, Gone, ListWatchHandler } from './list-watch.ts';
 import { newerVersion } from './version.ts';
 
 export interface Stored {
@@ -11,10 +12,14 @@ export type ChangeListener<T> = (key: string, old: T | undefined, next: T | unde
 
 interface Index<T> {
   readonly valuesOf: (item: T) => readonly string[];
-  readonly keys: Map<string, Set<string>>;
+  /** Most values have one key, and a Set for it would be most of what they cost. */
+  readonly keys: Map<string | number, string | Set<string>>;
+  readonly slotOf: (value: string) => string | number;
 }
 
 const ALL_NAMESPACES = '';
+/** More are not waited for: a watch that sends none of them must not fill the memory. */
+const MOST_AWAITED = 10_000;
 
 /**
  * The newest known state of every object of a kind, by `namespace/name`. Two sources meet here: list-watches, which
@@ -29,11 +34,18 @@ const ALL_NAMESPACES = '';
  *   then versions cannot be compared, and the list is taken as it is.
  */
 export class Store<T extends Stored> {
-  readonly #items = new Map<string, T>();
+  readonly #items: Shelf<T>;
   readonly #indexes = new Map<string, Index<T>>();
   readonly #listeners = new Set<ChangeListener<T>>();
   /** By namespace: the version up to which its list-watch has told everything. */
   readonly #seen = new Map<string, string>();
+  /** Versions that writes of ours made since a watch last began, and of which it has not told yet. */
+  readonly #awaited = new Set<string>();
+
+  /** @param packing keeps what was not looked at for long in less memory. */
+  constructor(packing?: Packing<T>) {
+    this.#items = new Shelf(packing);
+  }
 
   get size(): number {
     return this.#items.size;
@@ -47,6 +59,10 @@ export class Store<T extends Stored> {
     return this.#items.values();
   }
 
+  keys(): IterableIterator<string> {
+    return this.#items.keys();
+  }
+
   /** What a write of ours was answered with. @returns whether it was news. */
   set(item: T): boolean {
     const { resourceVersion, namespace } = item.metadata;
@@ -55,22 +71,60 @@ export class Store<T extends Stored> {
     const known = old === undefined ? this.#seenIn(namespace) : old.metadata.resourceVersion;
     if (!newerVersion(resourceVersion, known)) return false;
     this.#put(key, old, item);
+    if (this.#awaited.size >= MOST_AWAITED) this.#awaited.clear();
+    this.#awaited.add(resourceVersion);
     this.#notify([[key, old, item]]);
     return true;
   }
 
-  /** Sorts keys under what `valuesOf` says of each item; for {@link byIndex}. */
-  index(name: string, valuesOf: (item: T) => readonly string[]): void {
-    const index: Index<T> = { valuesOf, keys: new Map() };
+  /** Forgets what is not gone, but is no longer to be kept: nobody is told. */
+  drop(keys: readonly string[]): void {
+    for (const key of keys) {
+      const item = this.#items.peek(key);
+      if (item !== undefined) this.#take(key, item);
+    }
+  }
+
+  /** Keeps less of what is known, of the same version: nobody is told. */
+  amend(keys: readonly string[], amended: (item: T) => T): void {
+    for (const key of keys) {
+      const old = this.#items.peek(key);
+      if (old !== undefined) this.#put(key, old, amended(old));
+    }
+  }
+
+  /** Looks at all of them. @returns keys. */
+  where(which: (item: T) => boolean): readonly string[] {
+    return [...this.#items.entries()].filter(([, item]) => which(item)).map(([key]) => key);
+  }
+
+  /**
+   * Sorts keys under what `valuesOf` says of each item; for {@link byIndex}.
+   * @param how `hashed` where there are about as many values as items: the values themselves are not kept then.
+   */
+  index(name: string, valuesOf: (item: T) => readonly string[], how: 'whole' | 'hashed' = 'whole'): void {
+    const index: Index<T> = {
+      valuesOf,
+      keys: new Map(),
+      slotOf: how === 'hashed' ? hashOf : value => value,
+    };
     this.#indexes.set(name, index);
-    for (const [key, item] of this.#items) enter(index, key, item);
+    for (const [key, item] of this.#items.entries()) enter(index, key, valuesOf(item));
   }
 
   /** @returns keys; a copy, so that the store may change meanwhile. */
   byIndex(name: string, value: string): readonly string[] {
     const index = this.#indexes.get(name);
     if (index === undefined) throw new Error(`no index ${name}`);
-    return [...(index.keys.get(value) ?? [])];
+    const slot = index.slotOf(value);
+    const found = index.keys.get(slot) ?? [];
+    const keys = typeof found === 'string' ? [found] : [...found];
+    if (typeof slot === 'string') return keys;
+    // Two values may have one hash.
+    return keys.filter(key => {
+      const item = this.#items.peek(key);
+      return item !== undefined && index.valuesOf(item).includes(value);
+    });
   }
 
   /** Listeners run after the change, a list's after all of its changes. @returns how to unsubscribe. */
@@ -87,8 +141,15 @@ export class Store<T extends Stored> {
     };
     return {
       progress,
+      begins: () => this.#awaited.clear(),
+      echoes: version => {
+        if (!this.#awaited.delete(version)) return false;
+        progress(version);
+        return true;
+      },
       holds: metadata =>
-        this.#items.get(keyOf({ metadata }))?.metadata.resourceVersion === metadata.resourceVersion,
+        this.#items.peek(keyOf({ metadata }))?.metadata.resourceVersion === metadata.resourceVersion,
+      gather: () => (this.#seen.has(scope) ? undefined : this.#gather(scope)),
       replace: (items, version) => this.#replace(scope, items, version),
       upsert: item => {
         progress(item.metadata.resourceVersion);
@@ -129,19 +190,50 @@ export class Store<T extends Stored> {
     for (const item of items) {
       const key = keyOf(item);
       listed.add(key);
-      const old = this.#items.get(key);
+      const old = this.#items.peek(key);
       if (old !== undefined && !newer(item.metadata.resourceVersion, old.metadata.resourceVersion)) continue;
       this.#put(key, old, item);
       changes.push([key, old, item]);
     }
-    for (const [key, old] of this.#items) {
+    this.#dropUnlisted(scope, listed, version, setBack, changes);
+    this.#notify(changes);
+  }
+
+  #dropUnlisted(
+    scope: string,
+    listed: ReadonlySet<string>,
+    version: string,
+    setBack: boolean,
+    changes: Parameters<ChangeListener<T>>[],
+  ): void {
+    for (const key of this.#items.keys()) {
+      const old = listed.has(key) ? undefined : this.#items.peek(key);
+      if (old === undefined) continue;
       const { namespace, resourceVersion } = old.metadata;
-      if (listed.has(key) || (scope !== ALL_NAMESPACES && namespace !== scope)) continue;
+      if (scope !== ALL_NAMESPACES && namespace !== scope) continue;
       if (!setBack && newerVersion(resourceVersion, version)) continue;
       this.#take(key, old);
       changes.push([key, old, undefined]);
     }
-    this.#notify(changes);
+  }
+
+  /** The first list: each item is kept as it comes, rather than all at its end. Nobody acts on what is not whole, or is told of it. */
+  #gather(scope: string): Gathering<T> {
+    const listed = new Set<string>();
+    return {
+      add: item => {
+        const key = keyOf(item);
+        listed.add(key);
+        const old = this.#items.peek(key);
+        if (old === undefined || newerVersion(item.metadata.resourceVersion, old.metadata.resourceVersion))
+          this.#put(key, old, item);
+      },
+      remove: metadata => listed.delete(keyOf({ metadata })),
+      end: version => {
+        this.#seen.set(scope, version);
+        this.#dropUnlisted(scope, listed, version, false, []);
+      },
+    };
   }
 
   #seenIn(namespace: string | undefined): string {
@@ -151,14 +243,17 @@ export class Store<T extends Stored> {
   #put(key: string, old: T | undefined, next: T): void {
     this.#items.set(key, next);
     for (const index of this.#indexes.values()) {
-      if (old !== undefined) leave(index, key, old);
-      enter(index, key, next);
+      const values = index.valuesOf(next);
+      const before = old === undefined ? [] : index.valuesOf(old);
+      if (values.length === before.length && values.every((value, at) => value === before[at])) continue;
+      leave(index, key, before);
+      enter(index, key, values);
     }
   }
 
   #take(key: string, old: T): void {
     this.#items.delete(key);
-    for (const index of this.#indexes.values()) leave(index, key, old);
+    for (const index of this.#indexes.values()) leave(index, key, index.valuesOf(old));
   }
 
   /** One listener's failure keeps nothing from the others; the first is thrown when all were told. */
@@ -177,18 +272,32 @@ export class Store<T extends Stored> {
   }
 }
 
-function enter<T>(index: Index<T>, key: string, item: T): void {
-  for (const value of index.valuesOf(item)) {
-    const keys = index.keys.get(value);
-    if (keys === undefined) index.keys.set(value, new Set([key]));
-    else keys.add(key);
+type Slots = Pick<Index<never>, 'keys' | 'slotOf'>;
+
+function enter({ keys: all, slotOf }: Slots, key: string, values: readonly string[]): void {
+  for (const value of values) {
+    const slot = slotOf(value);
+    const keys = all.get(slot);
+    if (keys === undefined) all.set(slot, key);
+    else if (typeof keys !== 'string') keys.add(key);
+    else if (keys !== key) all.set(slot, new Set([keys, key]));
   }
 }
 
-function leave<T>(index: Index<T>, key: string, item: T): void {
-  for (const value of index.valuesOf(item)) {
-    const keys = index.keys.get(value);
-    keys?.delete(key);
-    if (keys?.size === 0) index.keys.delete(value);
+function leave({ keys: all, slotOf }: Slots, key: string, values: readonly string[]): void {
+  for (const value of values) {
+    const slot = slotOf(value);
+    const keys = all.get(slot);
+    if (keys === key) all.delete(slot);
+    if (keys === undefined || typeof keys === 'string') continue;
+    keys.delete(key);
+    if (keys.size === 0) all.delete(slot);
   }
+}
+
+/** FNV-1a, as a small integer. */
+function hashOf(value: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < value.length; at += 1) hash = Math.imul(hash ^ value.charCodeAt(at), 0x01000193);
+  return hash | 0;
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CredentialSpec } from '../api/credential.ts';
+import { instant } from '../api/instant.ts';
 import type { ObjectMeta } from '../api/meta.ts';
 import { ANNOTATION, API_VERSION, CREDENTIAL_KIND, GROUP, MANAGED_LABEL } from '../api/names.ts';
 import type { Held } from '../held.ts';
@@ -55,25 +56,38 @@ export function heldOf(metadata: ObjectMeta): Held | undefined {
   };
 }
 
-export function heldAnnotations(held: Held): Record<string, string> {
-  return {
-    [ANNOTATION.account]: held.account,
-    [ANNOTATION.inputs]: held.inputs,
-    [ANNOTATION.source]: held.source,
-    [ANNOTATION.issuedAt]: rfc3339(held.issuedAt),
-    ...(held.expiresAt === undefined ? {} : { [ANNOTATION.expiresAt]: rfc3339(held.expiresAt) }),
-    ...(held.renewNotBefore === undefined
-      ? {}
-      : { [ANNOTATION.renewNotBefore]: rfc3339(held.renewNotBefore) }),
-    [ANNOTATION.grant]: held.grant,
-    [ANNOTATION.grants]: String(held.grants),
-    [ANNOTATION.sessionSequence]: String(held.sessionSequence),
-  };
+/** Made for the digest, and again for the Secret. */
+const records = new WeakMap<Held, Readonly<Record<string, string>>>();
+
+function heldAnnotations(held: Held): Readonly<Record<string, string>> {
+  const known = records.get(held);
+  if (known !== undefined) return known;
+  const record = recordOf(held);
+  records.set(held, record);
+  return record;
 }
 
-/** RFC 3339 to the second: what is finer is cut, so that an expiry is never later than it is. */
-export function rfc3339(ms: number): string {
-  return `${new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`;
+/** Sorted by name, as {@link recordText} needs them. */
+function recordOf(held: Held): Record<string, string> {
+  const record: Record<string, string> = { [ANNOTATION.account]: held.account };
+  if (held.expiresAt !== undefined) record[ANNOTATION.expiresAt] = instant(held.expiresAt);
+  record[ANNOTATION.grant] = held.grant;
+  record[ANNOTATION.grants] = String(held.grants);
+  record[ANNOTATION.inputs] = held.inputs;
+  record[ANNOTATION.issuedAt] = instant(held.issuedAt);
+  if (held.renewNotBefore !== undefined) record[ANNOTATION.renewNotBefore] = instant(held.renewNotBefore);
+  record[ANNOTATION.sessionSequence] = String(held.sessionSequence);
+  record[ANNOTATION.source] = held.source;
+  return record;
+}
+
+/** Canonical JSON, made in one go: nothing here has keys to be sorted. */
+function recordText(
+  held: Held,
+  keys: readonly string[],
+  data: Readonly<Record<string, string | undefined>>,
+): string {
+  return JSON.stringify([heldAnnotations(held), keys.map(key => [key, data[key] ?? null])]);
 }
 
 function timeOf(text: string | undefined): number | undefined {
@@ -132,7 +146,7 @@ export function hasShape(metadata: ObjectMeta, shape: Shape, owner: Owner): bool
   );
 }
 
-const SHAPE = `${GROUP}/shape`;
+export const SHAPE = `${GROUP}/shape`;
 
 const shapeWords = ({ frame, rendering }: Shape): string => `${frame}.${rendering}`;
 
@@ -148,10 +162,10 @@ export function hasRendering(metadata: ObjectMeta, shape: Shape): boolean {
 export function dataHash(
   held: Held,
   data: Readonly<Record<string, string>>,
-  digest: (value: unknown) => string,
+  digest: (canonical: string) => string,
 ): string {
   const keys = Object.keys(data).sort();
-  return `${digest([heldAnnotations(held), keys.map(key => [key, data[key]])])};${keys.join(',')}`;
+  return `${digest(recordText(held, keys, data))};${keys.join(',')}`;
 }
 
 /** The keys that {@link dataHash} speaks of. */
@@ -163,7 +177,7 @@ export function writtenKeys(recorded: string): string[] {
 export function dataIntact(
   metadata: ObjectMeta,
   data: Readonly<Record<string, string | undefined>>,
-  digest: (value: unknown) => string,
+  digest: (canonical: string) => string,
   comparable: (digest: string) => boolean,
 ): boolean {
   const held = heldOf(metadata);
@@ -172,9 +186,7 @@ export function dataIntact(
   if (held === undefined || recorded === undefined || cut < 0) return false;
   const keys = writtenKeys(recorded);
   if (!comparable(recorded.slice(0, cut))) return keys.every(key => data[key] !== undefined);
-  return (
-    digest([heldAnnotations(held), keys.map(key => [key, data[key] ?? null])]) === recorded.slice(0, cut)
-  );
+  return digest(recordText(held, keys, data)) === recorded.slice(0, cut);
 }
 
 export interface Desired {

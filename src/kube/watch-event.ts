@@ -1,4 +1,4 @@
-import { type ObjectMeta, ObjectMeta as ObjectMetaSchema } from '../api/meta.ts';
+import { type ObjectMeta, readObjectMeta } from '../api/meta.ts';
 
 /** The server's own bookkeeping: large, of no use to us, and the last-applied copy may hold what was since removed. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
@@ -22,6 +22,24 @@ export function parseEvent(line: string): WatchEvent | undefined {
     : undefined;
 }
 
+const CHANGES = ['{"type":"MODIFIED",', '{"type":"ADDED",'];
+const VERSION_KEY = '"resourceVersion":"';
+
+/** The version that a change made, told without parsing it. @returns undefined where it takes a closer look. */
+export function versionAtOnce(line: string): string | undefined {
+  return CHANGES.some(change => line.startsWith(change)) ? soleVersion(line) : undefined;
+}
+
+/**
+ * The version of an object as JSON: where the key stands but once (a quote within a text is escaped), it is that of the
+ * metadata, which always have one.
+ */
+export function soleVersion(text: string): string | undefined {
+  const at = text.indexOf(VERSION_KEY) + VERSION_KEY.length;
+  if (at < VERSION_KEY.length || text.includes(VERSION_KEY, at)) return undefined;
+  return text.slice(at, text.indexOf('"', at));
+}
+
 /** Drops in place, from an object fresh from the wire, what nobody needs to hold. */
 export function strip(object: unknown): void {
   if (!isRecord(object) || !isRecord(object.metadata)) return;
@@ -30,8 +48,7 @@ export function strip(object: unknown): void {
 }
 
 export function metadataOf(object: unknown): ObjectMeta | undefined {
-  const parsed = ObjectMetaSchema.safeParse(isRecord(object) ? object.metadata : undefined);
-  return parsed.success ? parsed.data : undefined;
+  return isRecord(object) ? readObjectMeta(object.metadata) : undefined;
 }
 
 type Identity = Pick<ObjectMeta, 'name' | 'namespace' | 'resourceVersion'>;
@@ -42,6 +59,12 @@ export function identityOf(object: unknown): Identity | undefined {
   const { name, namespace, resourceVersion } = object.metadata;
   if (typeof name !== 'string' || typeof resourceVersion !== 'string') return undefined;
   return { name, resourceVersion, ...(typeof namespace === 'string' ? { namespace } : {}) };
+}
+
+/** @returns '' where there is none. */
+export function uidOf(object: unknown): string {
+  const uid = isRecord(object) && isRecord(object.metadata) ? object.metadata.uid : undefined;
+  return typeof uid === 'string' ? uid : '';
 }
 
 /** @returns '' where there is none. */

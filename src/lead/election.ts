@@ -1,13 +1,14 @@
-import type { Lease, LeaseClient, LeaseContent } from '../kube/lease.ts';
+import type { Lease, LeaseClient, LeaseContent, LeaseWatch } from '../kube/lease.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
-import type { ListWatch, ListWatchHandler } from '../kube/list-watch.ts';
+import type { ListWatchHandler } from '../kube/list-watch.ts';
 import type { ServerTime } from '../kube/server-time.ts';
 import { newerVersion } from '../kube/version.ts';
 import { Watchdog } from '../kube/watchdog.ts';
 import type { Clock, Random, Timer } from '../loop/clock.ts';
 import type { Log, LogFields } from '../api/log.ts';
+import { unusable } from './count.ts';
 import type { Ownership } from './ownership.ts';
-import { type LeaseTimes, nextStep, type Seen, type Step, type Tenure, Term } from './standing.ts';
+import { freeSince, type LeaseTimes, nextStep, type Seen, type Step, type Tenure, Term } from './standing.ts';
 
 export interface ElectionOptions {
   readonly leases: LeaseClient;
@@ -24,6 +25,22 @@ export interface ElectionOptions {
   readonly onDeposed: () => void;
   /** Whether we lead has changed; also when the lease ran out, and when it came back. */
   readonly onLeading: (leads: boolean) => void;
+  /** Whatever is learnt of the Lease. */
+  readonly onSeen?: (lease: Lease | undefined) => void;
+  /**
+   * When a free Lease may be taken, monotonic ms; asked again whenever something changes. Default: as soon as it is free.
+   * What it answers with no later than now is taken now.
+   */
+  readonly takeAt?: (freeSince: number, lease: Lease | undefined) => number;
+  /** It has ended: a person must see to what stands in its way. */
+  readonly onFailed?: (error: unknown) => void;
+  /** Written when the Lease is taken; null removes one. */
+  readonly taken?: LeaseContent['annotations'];
+}
+
+interface Giving {
+  readonly note: LeaseContent['annotations'];
+  readonly done: (given: boolean) => void;
 }
 
 /** So many retries are spread by so much of their wait, that standbys do not ask all at once. */
@@ -52,7 +69,7 @@ export class Election implements Ownership {
   readonly #options: ElectionOptions;
   readonly #election = Promise.withResolvers<void>();
   readonly #term: Term;
-  readonly #watch: ListWatch<Lease>;
+  readonly #watch: LeaseWatch;
   readonly #runsOut: Watchdog;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -71,6 +88,9 @@ export class Election implements Ownership {
   #named: string | undefined;
   #failing = false;
   #lookedAgain: Seen | undefined;
+  #taking = false;
+  /** Asked for: to give the Lease back, and to stand by again. */
+  #giving: Giving | undefined;
 
   constructor(options: ElectionOptions) {
     const { clock, random, log } = options;
@@ -84,7 +104,10 @@ export class Election implements Ownership {
 
   start(): void {
     this.#watch.start();
-    this.#running = this.#run().catch((error: unknown) => this.#election.reject(error));
+    this.#running = this.#run().catch((error: unknown) => {
+      this.#election.reject(error);
+      this.#options.onFailed?.(error);
+    });
   }
 
   /**
@@ -96,9 +119,29 @@ export class Election implements Ownership {
     return this.#stopped;
   }
 
+  /**
+   * Gives the Lease back and stands by again; nothing of ours may be under way any more.
+   * @param note annotations, for whoever sees it free.
+   * @returns whether it was written. If not, it runs out, or is ours again.
+   */
+  give(note: LeaseContent['annotations']): Promise<boolean> {
+    this.#giving?.done(false);
+    return new Promise(resolve => {
+      this.#giving = { note, done: resolve };
+      this.#wake();
+      if (this.#stopping.signal.aborted) resolve(false);
+    });
+  }
+
+  /** Something that {@link ElectionOptions.takeAt} rests on has changed. */
+  reconsider(): void {
+    if (this.#tenure === undefined) this.#wake();
+  }
+
   async #stop(release: boolean): Promise<void> {
     this.#stopping.abort();
     this.#wake();
+    this.#giving?.done(false);
     this.#election.reject(new Error('stopped before it led'));
     await Promise.all([this.#watch.stop(), this.#running]);
     this.#runsOut.stop();
@@ -107,7 +150,7 @@ export class Election implements Ownership {
     if (release && held) await this.#release();
   }
 
-  owns(_key: string, ms: number): boolean {
+  owns(_uid: string, ms: number): boolean {
     return (
       this.#leading &&
       this.#tenure !== undefined &&
@@ -115,12 +158,29 @@ export class Election implements Ownership {
     );
   }
 
-  fence(_key: string): AbortSignal {
+  fence(_uid: string): AbortSignal {
     return this.#fence.signal;
   }
 
   get leads(): boolean {
     return this.#leading;
+  }
+
+  /** The Lease is ours as far as we know, or about to be. */
+  get claims(): boolean {
+    return this.#tenure !== undefined || this.#taking;
+  }
+
+  /** Who may count on the Lease now; undefined: nobody. */
+  get holder(): string | undefined {
+    const { clock, times } = this.#options;
+    if (this.#seen === undefined || freeSince(this.#seen, times) <= clock.monotonic()) return undefined;
+    return (this.#seen.lease ?? this.#seen.last)?.holder;
+  }
+
+  /** The Lease as last seen. */
+  get lease(): Lease | undefined {
+    return this.#seen?.lease;
   }
 
   /** It leads, or did before its lease ran out. */
@@ -173,6 +233,7 @@ export class Election implements Ownership {
         : { lease, last: lease, since: now };
     this.#tell();
     this.#wake();
+    this.#options.onSeen?.(lease);
   }
 
   #tell(): void {
@@ -192,14 +253,25 @@ export class Election implements Ownership {
         await this.#lookFirst();
         continue;
       }
+      if (this.#giving !== undefined) {
+        await this.#give(this.#giving);
+        continue;
+      }
       const now = clock.monotonic();
       const step = nextStep(this.#seen, this.#tenure, identity, times, now);
       if (step.do === 'end') return this.#end(step.holder);
-      const at = step.do === 'wait' ? step.until : Math.max(step.at, this.#notBefore);
+      const at = step.do === 'wait' ? step.until : Math.max(step.at, this.#notBefore, this.#mayTakeAt(step));
       if (step.do === 'wait' || at > now) await this.#sleep(at - now);
       else if (step.do !== 'renew' && this.#mayHaveBeenBlind(this.#seen)) await this.#lookAgain(this.#seen);
       else await this.#write(this.#seen, step.do);
     }
+  }
+
+  #mayTakeAt({ do: what }: Step): number {
+    const { takeAt, times } = this.#options;
+    if (takeAt === undefined || what === 'renew' || this.#tenure !== undefined || this.#seen === undefined)
+      return Number.NEGATIVE_INFINITY;
+    return takeAt(freeSince(this.#seen, times), this.#seen.lease);
   }
 
   async #write(seen: Seen, what: Exclude<Step['do'], 'wait' | 'end'>): Promise<void> {
@@ -208,6 +280,7 @@ export class Election implements Ownership {
     const sentAt = clock.monotonic();
     const content = this.#content(seen, what);
     const create = what === 'create' || seen.lease === undefined;
+    this.#taking = true;
     try {
       const lease = create
         ? await leases.create(content, { signal })
@@ -221,7 +294,22 @@ export class Election implements Ownership {
       if (!changed) return this.#failed(error, what);
       this.#notBefore = clock.monotonic() + times.retryMs * CONFLICT_SHARE;
       await this.#look().catch(() => {}); // the next write will tell
+    } finally {
+      this.#taking = false;
     }
+  }
+
+  /** Whatever comes of the write: we stand by, and if it did not get through, we find the Lease ours and take it up anew. */
+  async #give({ note, done }: Giving): Promise<void> {
+    const { clock, times } = this.#options;
+    this.#giving = undefined;
+    if (this.#tenure === undefined) return done(false);
+    this.#lead(false);
+    this.#runsOut.stop();
+    this.#tenure = undefined;
+    this.#led = false;
+    this.#notBefore = clock.monotonic() + times.retryMs;
+    done(await this.#release(note));
   }
 
   /** The API server is not there, or refuses. @throws Error when a person must see to it, and nothing is lost by ending. */
@@ -229,9 +317,7 @@ export class Election implements Ownership {
     const { clock, times, random, log, leases } = this.#options;
     if (this.#stopping.signal.aborted) return;
     if (this.#tenure === undefined && error instanceof KubeError && !isRetriable(error)) {
-      throw new Error(
-        `cannot read or write Lease ${leases.key} (${error.message}): see that its namespace exists (--operator-namespace) and that the operator may create, get, list, watch and patch Leases there; or run exactly one replica, with --leader-elect=false`,
-      );
+      throw unusable(leases.key, error);
     }
     const wait = times.retryMs * (1 + JITTER * random.next());
     this.#notBefore = clock.monotonic() + wait;
@@ -244,7 +330,7 @@ export class Election implements Ownership {
   }
 
   #content({ lease, last }: Seen, what: Step['do']): LeaseContent {
-    const { identity, times, serverTime } = this.#options;
+    const { identity, times, serverTime, taken } = this.#options;
     const now = serverTime.now();
     const ours = what === 'renew' || this.#tenure !== undefined;
     const before = lease ?? last;
@@ -255,6 +341,7 @@ export class Election implements Ownership {
         this.#tenure?.transitions ?? (before === undefined ? 0 : before.transitions + (ours ? 0 : 1)),
       acquireTime: (ours ? before?.acquireTime : undefined) ?? now,
       renewTime: now,
+      ...(this.#tenure === undefined && taken !== undefined ? { annotations: taken } : {}),
     };
   }
 
@@ -348,30 +435,30 @@ export class Election implements Ownership {
   }
 
   /** As client-go does: nobody's, and of a second, so that whoever judges by its duration need not wait either. */
-  async #release(): Promise<void> {
+  async #release(annotations?: LeaseContent['annotations']): Promise<boolean> {
     const { leases, identity, serverTime, log } = this.#options;
     const call = { timeoutMs: RELEASE_MS };
     for (let tried = 1; tried <= 2; tried += 1) {
       try {
         // Its version may be newer than we know: the last renewal was cut short.
         const lease = tried === 1 ? this.#seen?.lease : await leases.get(call);
-        if (lease?.holder !== identity) return;
+        if (lease?.holder !== identity) return false;
         const now = serverTime.now();
+        const content = { holder: '', durationMs: 1000, acquireTime: now, renewTime: now };
         const { transitions } = lease;
-        await leases.write(
-          lease,
-          { holder: '', durationMs: 1000, transitions, acquireTime: now, renewTime: now },
-          call,
-        );
+        const marks = annotations === undefined ? {} : { annotations };
+        const given = await leases.write(lease, { ...content, transitions, ...marks }, call);
         log.info({ identity }, 'the lease is given back');
-        return;
+        this.#see(given, true);
+        return true;
       } catch (error) {
         if (!isConflict(error)) {
           log.warn(told(error), 'the lease was not given back: it runs out by itself');
-          return;
+          return false;
         }
       }
     }
+    return false;
   }
 
   /** Ends early when something is seen, or when we stop. */

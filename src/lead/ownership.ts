@@ -1,12 +1,12 @@
 /**
- * Who may act on a key. One Lease decides it for all keys today; with shards, each a Lease and a range of the UIDs' hash,
- * it will differ from key to key.
+ * Who may act on an object. One Lease decides it for all of them; with shards, each a Lease and a range of the UIDs' hash,
+ * it differs from object to object.
  */
 export interface Ownership {
-  /** Whether this replica may act on the key for the next `ms`, and nobody else will. */
-  owns(key: string, ms: number): boolean;
-  /** Aborts when the key is no longer ours: what is under way for it must end. */
-  fence(key: string): AbortSignal;
+  /** Whether this replica may act on the object with that UID for the next `ms`, and nobody else will. */
+  owns(uid: string, ms: number): boolean;
+  /** Aborts when the object is no longer ours: what is under way for it must end. */
+  fence(uid: string): AbortSignal;
 }
 
 const NEVER = new AbortController().signal;

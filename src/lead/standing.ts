@@ -47,7 +47,7 @@ export function nextStep(
   if (tenure !== undefined) return asHolder(lease, tenure, me, times, now);
   // Ours although we know of no success: the answer to our write was lost.
   if (lease?.holder === me) return { do: 'renew', at: now };
-  const until = heldUntil(seen, times);
+  const until = freeSince(seen, times);
   if (until > now) return { do: 'wait', until };
   return { do: lease === undefined ? 'create' : 'acquire', at: now };
 }
@@ -70,10 +70,10 @@ function asHolder(
   return { do: 'renew', at: lease.holder === me ? tenure.renewedAt + times.retryMs : now };
 }
 
-/** Until when another may count on the Lease. */
-function heldUntil({ lease, last, since }: Seen, { durationMs }: LeaseTimes): number {
+/** From when on nobody may count on the Lease; it may lie ahead. */
+export function freeSince({ lease, last, since }: Seen, { durationMs }: LeaseTimes): number {
   const holder = lease ?? last;
-  if (holder === undefined || holder.holder === '') return Number.NEGATIVE_INFINITY;
+  if (holder === undefined || holder.holder === '') return since;
   return since + (holder.durationMs ?? durationMs);
 }
 

@@ -25,8 +25,12 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
   after(ms, callback) {
-    const due = performance.now() + ms;
     let handle: NodeJS.Timeout;
+    if (ms <= LONGEST_TIMEOUT_MS) {
+      handle = setTimeout(callback, Math.max(0, ms));
+      return { cancel: () => clearTimeout(handle) };
+    }
+    const due = performance.now() + ms;
     const arm = (): void => {
       const left = due - performance.now();
       handle =

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import { Fifo } from './fifo.ts';
 import { Heap } from './heap.ts';
 import { Schedule } from './schedule.ts';
 
@@ -22,8 +23,8 @@ export interface QueueOptions {
   readonly onWait?: (ms: number) => void;
 }
 
-/** Each may hold a connection. */
-const MOST_OUTSIDE = 1024;
+/** Each may hold a connection. Five hundred a second of which half take 5 s are 1,250. */
+const MOST_OUTSIDE = 4096;
 
 /**
  * A keyed work queue of three collections: in line, being handled, and dirty (asked for while being handled).
@@ -39,6 +40,7 @@ export class Queue {
   readonly #later: Schedule;
   #draining = false;
   #idle: (() => void)[] = [];
+  readonly #settling = new Set<() => void>();
 
   constructor(options: QueueOptions) {
     this.#options = options;
@@ -113,6 +115,19 @@ export class Queue {
     return new Promise(resolve => this.#idle.push(resolve));
   }
 
+  /** Resolves when none of these keys is being handled. */
+  settled(which: (key: string) => boolean): Promise<void> {
+    return new Promise(resolve => {
+      const look = (): void => {
+        for (const key of this.#handling) if (which(key)) return;
+        this.#settling.delete(look);
+        resolve();
+      };
+      this.#settling.add(look);
+      look();
+    });
+  }
+
   #pump(): void {
     while (
       !this.#draining &&
@@ -135,6 +150,7 @@ export class Queue {
       this.#options.onError(key, error);
     }
     this.#handling.delete(key);
+    for (const look of this.#settling) look();
     if (this.#dirty.delete(key)) this.add(key);
     if (this.#draining && this.#handling.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
     this.#pump();
@@ -144,16 +160,16 @@ export class Queue {
 /** The order of a {@link Queue}. */
 class FairLine {
   /** Group to its keys; the map's own order is whose turn it is. */
-  readonly #first = new Map<string, string[]>();
+  readonly #first = new Map<string, Fifo<string>>();
   readonly #again = new Heap<string>();
   #firstsTurn = true;
 
   push(key: string, place: Place): void {
     if (place.line === 'again') this.#again.push(key, place.rank);
     else {
-      const group = this.#first.get(place.group);
-      if (group === undefined) this.#first.set(place.group, [key]);
-      else group.push(key);
+      const group = this.#first.get(place.group) ?? new Fifo();
+      group.push(key);
+      this.#first.set(place.group, group);
     }
   }
 
@@ -167,7 +183,7 @@ class FairLine {
     for (const [group, keys] of this.#first) {
       const key = keys.shift();
       this.#first.delete(group);
-      if (keys.length > 0) this.#first.set(group, keys);
+      if (keys.size > 0) this.#first.set(group, keys);
       return key;
     }
     return undefined;

@@ -41,12 +41,36 @@ export interface Seconds {
   dead: number;
 }
 
-interface Kept extends Entry {
+/** What is kept of one: as little as can be, since there may be very many. */
+class Kept implements Entry {
+  readonly #key: string;
+  readonly provider: string;
+  readonly state: CredentialState;
   readonly begun: boolean;
   /** Up to when its seconds are counted; monotonic ms. */
   since: number;
   /** Monotonic ms; a token dies by the clock, whether or not anyone looks at it. */
   readonly liveUntil: number;
+  #labels: string | undefined;
+
+  constructor(key: string, provider: string, state: CredentialState, before: Kept | undefined, time: Time) {
+    const { begun = false, ready, expiresAt } = state;
+    this.#key = key;
+    this.provider = provider;
+    this.state = state;
+    this.begun = begun || ready || before?.begun === true;
+    this.since = time.monotonic();
+    this.liveUntil = expiresAt === undefined ? Number.POSITIVE_INFINITY : this.since + expiresAt - time.now();
+    this.#labels = before?.provider === provider ? before.#labels : undefined;
+  }
+
+  /** Made when it is asked for: where there are many, nobody does. */
+  get labels(): string {
+    const slash = this.#key.indexOf('/');
+    const [namespace, name] = [this.#key.slice(0, slash), this.#key.slice(slash + 1)];
+    this.#labels ??= labelText({ namespace, name, provider: this.provider });
+    return this.#labels;
+  }
 }
 
 export interface Time {
@@ -75,17 +99,8 @@ export class Credentials {
   set(namespace: string, name: string, provider: string, state: CredentialState): void {
     const key = `${namespace}/${name}`;
     const before = this.#kept.get(key);
-    const since = this.#time.monotonic();
-    if (before !== undefined) this.#settle(before, since);
-    const { expiresAt, ready, begun = false } = state;
-    this.#kept.set(key, {
-      provider,
-      state,
-      labels: before?.provider === provider ? before.labels : labelText({ namespace, name, provider }),
-      begun: begun || ready || before?.begun === true,
-      since,
-      liveUntil: expiresAt === undefined ? Number.POSITIVE_INFINITY : since + expiresAt - this.#time.now(),
-    });
+    if (before !== undefined) this.#settle(before, this.#time.monotonic());
+    this.#kept.set(key, new Kept(key, provider, state, before, this.#time));
   }
 
   remove(namespace: string, name: string): void {

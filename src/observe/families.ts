@@ -19,7 +19,19 @@ export const FAMILIES = {
   leader: {
     name: 'tokensync_leader',
     type: 'gauge',
-    help: 'Whether this replica does the work, 1 or 0. Alert when no replica has 1.',
+    help: 'Whether this replica does the work, or with several shards a part of it, 1 or 0. Alert when no replica has 1.',
+    labels: [],
+  },
+  shards: {
+    name: 'tokensync_shards',
+    type: 'gauge',
+    help: 'Into how many shards the work is divided (--shards).',
+    labels: [],
+  },
+  shardsOwned: {
+    name: 'tokensync_shards_owned',
+    type: 'gauge',
+    help: 'How many of them this replica has. Alert when the sum over all replicas stays below tokensync_shards: nobody works on the rest.',
     labels: [],
   },
   credentialSeconds: {

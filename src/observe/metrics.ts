@@ -66,6 +66,8 @@ export class Metrics {
 
   readonly #buildInfo = this.#gauge(FAMILIES.buildInfo);
   readonly #leader = this.#gauge(FAMILIES.leader);
+  readonly #shards = this.#gauge(FAMILIES.shards);
+  readonly #shardsOwned = this.#gauge(FAMILIES.shardsOwned);
   readonly #seconds = this.#counter(FAMILIES.credentialSeconds);
   readonly #byState = this.#gauge(FAMILIES.credentialsState);
   readonly #byReady = this.#gauge(FAMILIES.credentials);
@@ -186,11 +188,17 @@ export class Metrics {
     this.#restarts.set(resource, health.restarts);
   }
 
-  /** Who does not lead says nothing of credentials: another replica does. */
-  leader(leads: boolean): void {
+  shards(count: number): void {
+    this.#shards.set(count);
+  }
+
+  /** Of shards; where there is one, it is all. Who has none says nothing of credentials: other replicas do. */
+  owned(shards: number): void {
+    const leads = shards > 0;
     this.#credentials.counting(leads);
     this.#leads = leads;
     this.#leader.set(leads ? 1 : 0);
+    this.#shardsOwned.set(shards);
   }
 
   /** @param code of the answer; `error` when no whole one came. */

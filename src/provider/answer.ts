@@ -61,7 +61,10 @@ class Reader {
     this.#content = readContent(answer, reading.plan.format);
     this.#variables = {
       status: BigInt(answer.status),
-      headers: new Map(Object.entries(answer.headers)),
+      // Few definitions read them.
+      get headers() {
+        return new Map(Object.entries(answer.headers));
+      },
       now: new Date(this.#clock.providerMs ?? nowMs),
       ...(this.#content.ok ? { body: this.#content.body } : {}),
     };

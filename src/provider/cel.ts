@@ -12,13 +12,13 @@ import type { Report } from './problems.ts';
 
 /** CEL over an answer: parsed, type-checked and bounded when a definition is accepted; evaluated without surprises. */
 
-export interface Variables {
+export type Variables = {
   readonly status: bigint;
   readonly headers: ReadonlyMap<string, string>;
   /** Absent when the body could not be read. */
   readonly body?: CelValue;
   readonly now: Date;
-}
+};
 
 /** What an expression gave. A library's message may quote the answer, so none is kept. */
 export type Outcome =
@@ -143,14 +143,27 @@ export function compileExpression(
   }
   const path = memberPath(parsed.ast);
   const evaluate = (variables: Variables): Outcome => {
+    const plain = path === undefined ? undefined : plainMember(path, variables);
+    if (plain !== undefined) return { kind: 'value', value: plain };
     try {
-      const value: unknown = parsed({ ...variables });
+      const value: unknown = parsed(variables);
       return value instanceof Promise ? { kind: 'failed' } : { kind: 'value', value };
     } catch (error) {
       return { kind: error instanceof EvaluationError && ABSENT.has(error.code) ? 'absent' : 'failed' };
     }
   };
   return path === undefined ? { field, cost, evaluate } : { field, cost, evaluate, path };
+}
+
+/** Most of what definitions read: a text or number of the body. @returns undefined for all else, which is for the library. */
+function plainMember(path: readonly string[], { body }: Variables): CelValue | undefined {
+  if (path[0] !== 'body') return undefined;
+  let value: CelValue | undefined = body;
+  for (let at = 1; at < path.length; at += 1) {
+    if (!(value instanceof Map)) return undefined;
+    value = value.get(path[at] ?? '');
+  }
+  return typeof value === 'object' ? undefined : value;
 }
 
 const ABSENT = new Set(['no_such_key', 'index_out_of_bounds', 'unknown_variable']);

@@ -35,13 +35,15 @@ export function headerOf(headers: ProviderAnswer['headers'], name: string): stri
   return Object.hasOwn(headers, name) ? headers[name] : undefined;
 }
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 function decode(bytes: Uint8Array, contentType: string): string | undefined {
   const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1]?.toLowerCase() ?? 'utf-8';
   const isUtf8 = charset === 'utf-8' || charset === 'utf8';
   // what all charsets in use have in common can be read whatever is declared; UTF-16 is full of zeros
   if (!isUtf8 && !bytes.every(byte => byte > 0 && byte < 0x80)) return undefined;
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch {
     return undefined;
   }
@@ -62,6 +64,7 @@ function readJson(text: string): Content {
 
 /** Many small objects, each of its own shape, and one with many keys are what JSON.parse is slow at; no login's answer has them. */
 function hasFewParts(text: string): boolean {
+  if (text.length <= MAX_PARTS) return true;
   let count = 0;
   let quoted = false;
   for (let at = 0; at < text.length; at++) {

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { onAbort } from '../loop/abort.ts';
 import type { Clock, Timer } from '../loop/clock.ts';
 import { failureOf, MAX_BODY_BYTES, stopped, timedOut, tooLarge } from './failures.ts';
 import type { ProviderAnswer, ProviderRequest, Sent } from './types.ts';
@@ -18,7 +19,7 @@ interface Limits {
  */
 export function exchange(
   dispatcher: Dispatcher,
-  url: URL,
+  { origin, path }: { readonly origin: string; readonly path: string },
   request: ProviderRequest,
   limits: Limits,
 ): Promise<Sent> {
@@ -31,10 +32,10 @@ export function exchange(
     try {
       dispatcher.dispatch(
         {
-          origin: url.origin,
-          path: url.pathname + url.search,
+          origin,
+          path,
           method: request.method,
-          headers: { ...request.headers },
+          headers: request.headers,
           body: request.body ?? null,
           // undici may send an idempotent request again; nothing that logs in is one
           idempotent: false,
@@ -51,11 +52,11 @@ export function exchange(
 
 class AnswerHandler implements Dispatcher.DispatchHandler {
   readonly #resolve: (sent: Sent) => void;
-  readonly #signal: AbortSignal;
+  readonly #limits: Limits;
+  /** Monotonic ms. */
+  readonly #until: number;
   readonly #deadline: Timer;
-  /** How long is left; a timer may fire late. */
-  readonly #mayStart: () => boolean;
-  readonly #onAbort = (): void => this.stop();
+  readonly #unheed: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #settled = false;
   #status = 0;
@@ -65,16 +66,18 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
 
   constructor(resolve: (sent: Sent) => void, limits: Limits) {
     this.#resolve = resolve;
-    this.#signal = limits.signal;
-    const until = limits.clock.monotonic() + limits.timeoutMs;
-    this.#mayStart = () => {
-      const left = until - limits.clock.monotonic();
-      return left > 0 && limits.mayStart(left);
-    };
+    this.#limits = limits;
+    this.#until = limits.clock.monotonic() + limits.timeoutMs;
     this.#deadline = limits.clock.after(limits.timeoutMs, () =>
       this.#giveUp({ ok: false, failure: timedOut(limits.timeoutMs, this.#started) }),
     );
-    this.#signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#unheed = onAbort(limits.signal, () => this.stop());
+  }
+
+  /** How long is left; a timer may fire late. */
+  #mayStart(): boolean {
+    const left = this.#until - this.#limits.clock.monotonic();
+    return left > 0 && this.#limits.mayStart(left);
   }
 
   get #started(): boolean {
@@ -111,7 +114,9 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#settle({ ok: true, answer: this.#answer(Buffer.concat(this.#chunks)) });
+    const [only] = this.#chunks;
+    const whole = only !== undefined && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks);
+    this.#settle({ ok: true, answer: this.#answer(whole) });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: unknown): void {
@@ -138,7 +143,7 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#settled = true;
     this.#chunks = [];
     this.#deadline.cancel();
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#unheed();
     this.#resolve(sent);
   }
 }
@@ -146,10 +151,10 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
 function joined(
   headers: Readonly<Record<string, string | string[] | undefined>>,
 ): Readonly<Record<string, string>> {
-  const entries: [string, string][] = [];
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined)
-      entries.push([name.toLowerCase(), Array.isArray(value) ? value.join(', ') : value]);
+  const all: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
+    if (value !== undefined) all[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
   }
-  return Object.fromEntries(entries);
+  return all;
 }

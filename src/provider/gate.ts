@@ -50,7 +50,11 @@ export class Gate {
     const at = this.#origins.get(origin) ?? new Origin(this.#clock);
     this.#origins.set(origin, at);
     at.setLimits(limits);
-    if (!at.hasPlace(key)) at.line.join(key, need);
+    if (!at.hasPlace(key)) {
+      // nobody else wants it
+      if (at.line.size === 0 && at.free > 0) at.reserve(key);
+      else at.line.join(key, need);
+    }
     this.#where.set(key, origin);
     this.#serve(origin, at, key);
     if (!at.hasPlace(key)) return undefined;
@@ -95,8 +99,15 @@ export class Gate {
     while (at.free > 0) {
       const key = at.line.next();
       if (key === undefined) break;
-      if (key !== asking) woken.push(key);
-      at.reserve(key, RESERVED_MS, () => this.cancel(key));
+      // who is here uses it at once
+      if (key === asking) at.reserve(key);
+      else {
+        woken.push(key);
+        at.reserve(
+          key,
+          this.#clock.after(RESERVED_MS, () => this.cancel(key)),
+        );
+      }
     }
     this.#rest(origin, at);
     // last, since who is woken may come back at once
@@ -118,7 +129,7 @@ export class Gate {
 class Origin {
   readonly line = new Line();
   readonly #clock: Clock;
-  readonly #places = new Map<string, Timer>();
+  readonly #places = new Map<string, Timer | undefined>();
   inFlight = 0;
   timer: Timer | undefined;
   #concurrency = 0;
@@ -166,8 +177,9 @@ class Origin {
     return this.#places.has(key);
   }
 
-  reserve(key: string, ms: number, lost: () => void): void {
-    this.#places.set(key, this.#clock.after(ms, lost));
+  /** @param lost when it is not used by then. */
+  reserve(key: string, lost?: Timer): void {
+    this.#places.set(key, lost);
   }
 
   dropPlace(key: string): void {

@@ -1,3 +1,4 @@
+import { Fifo } from '../loop/fifo.ts';
 import { Heap } from '../loop/heap.ts';
 
 /** Why a key wants to send. */
@@ -16,15 +17,14 @@ interface Waiting {
   gone: boolean;
 }
 
-/** Who waits at one origin, and who is next. Joining and leaving cost O(log n). */
+/** Who waits at one origin, and who is next. Joining, leaving and being next cost O(log n). */
 export class Line {
   readonly #waiting = new Map<string, Waiting>();
   #urgent = new Heap<Waiting>();
   #renewals = new Heap<Waiting>();
   /** By namespace, the one whose turn is next first. */
-  readonly #fresh = new Map<string, Map<string, Waiting>>();
-  #urgentWaiting = 0;
-  /** Entries in the heaps whose key has left. */
+  #fresh = new Map<string, Fifo<Waiting>>();
+  /** Entries whose key has left. */
   #gone = 0;
   #urgentNext = true;
 
@@ -45,79 +45,73 @@ export class Line {
   leave(key: string): void {
     const waiting = this.#waiting.get(key);
     if (waiting === undefined) return;
-    this.#forget(waiting);
-    if (isFresh(waiting.need)) {
-      const turn = this.#fresh.get(waiting.need.namespace);
-      turn?.delete(key);
-      if (turn?.size === 0) this.#fresh.delete(waiting.need.namespace);
-      return;
-    }
+    this.#waiting.delete(key);
     waiting.gone = true;
     this.#gone++;
     if (this.#gone > 64 && this.#gone > this.#waiting.size) this.#sweep();
   }
 
   /**
-   * Urgent renewals and all others alternate while both wait, so that neither starves the other; urgent ones go by expiry,
-   * of the others new credentials come first, namespaces in turn, then renewals by expiry.
+   * Urgent renewals and new credentials alternate while both wait, so that neither starves the other; new ones by namespaces
+   * in turn, renewals by expiry: those that are not urgent come when nobody else waits.
    */
   next(): string | undefined {
-    const others = this.#waiting.size - this.#urgentWaiting;
-    const urgent = this.#urgentWaiting > 0 && (others === 0 || this.#urgentNext);
-    const waiting = urgent ? this.#pop(this.#urgent) : (this.#nextFresh() ?? this.#pop(this.#renewals));
+    const waiting = this.#urgentNext
+      ? (this.#pop(this.#urgent) ?? this.#nextFresh() ?? this.#pop(this.#renewals))
+      : (this.#nextFresh() ?? this.#pop(this.#urgent) ?? this.#pop(this.#renewals));
     if (waiting === undefined) return undefined;
-    this.#urgentNext = !urgent;
-    this.#forget(waiting);
+    this.#urgentNext = !isUrgent(waiting.need);
+    this.#waiting.delete(waiting.key);
     return waiting.key;
   }
 
   #place(waiting: Waiting): void {
-    const { need, key } = waiting;
+    const { need } = waiting;
     const expiry = need.expiresAt ?? Number.POSITIVE_INFINITY;
     if (isUrgent(need)) {
-      this.#urgentWaiting++;
       this.#urgent.push(waiting, expiry);
     } else if (need.kind === 'renewal') {
       this.#renewals.push(waiting, expiry);
     } else {
-      const turn = this.#fresh.get(need.namespace) ?? new Map<string, Waiting>();
-      turn.set(key, waiting);
+      const turn = this.#fresh.get(need.namespace) ?? new Fifo<Waiting>();
+      turn.push(waiting);
       this.#fresh.set(need.namespace, turn);
     }
   }
 
-  #forget(waiting: Waiting): void {
-    this.#waiting.delete(waiting.key);
-    if (isUrgent(waiting.need)) this.#urgentWaiting--;
-  }
-
   #nextFresh(): Waiting | undefined {
     for (const [namespace, turn] of this.#fresh) {
-      const [first] = turn.values();
-      if (first === undefined) continue;
-      turn.delete(first.key);
+      const first = this.#take(() => turn.shift());
       // to the end: every other namespace comes first
       this.#fresh.delete(namespace);
       if (turn.size > 0) this.#fresh.set(namespace, turn);
-      return first;
+      if (first !== undefined) return first;
     }
     return undefined;
   }
 
   #pop(heap: Heap<Waiting>): Waiting | undefined {
+    return this.#take(() => heap.pop());
+  }
+
+  /** The next that has not left. */
+  #take(next: () => Waiting | undefined): Waiting | undefined {
     for (;;) {
-      const waiting = heap.pop();
+      const waiting = next();
       if (waiting?.gone !== true) return waiting;
       this.#gone--;
     }
   }
 
   #sweep(): void {
+    const fresh = this.#fresh;
     this.#urgent = new Heap();
     this.#renewals = new Heap();
-    this.#urgentWaiting = 0;
+    this.#fresh = new Map();
     this.#gone = 0;
     for (const waiting of this.#waiting.values()) if (!isFresh(waiting.need)) this.#place(waiting);
+    // Whose turn it is stays as it was.
+    for (const turn of fresh.values()) for (const waiting of turn) if (!waiting.gone) this.#place(waiting);
   }
 }
 

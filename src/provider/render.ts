@@ -62,19 +62,22 @@ function valuesOf(
   return values;
 }
 
+const DEFAULT_KEYS = [
+  ['token', 'token'],
+  ['token_type', 'tokenType'],
+  ['header_name', 'headerName'],
+  ['header_value', 'headerValue'],
+  ['expires_at', 'expiresAt'],
+] as const;
+
 function defaults(account: Account, values: ReadonlyMap<string, Value>): Record<string, string> {
-  const keys: [key: string, name: string][] = [
-    ['token', 'token'],
-    ['token_type', 'tokenType'],
-    ['header_name', 'headerName'],
-    ['header_value', 'headerValue'],
-    ['expires_at', 'expiresAt'],
-    ...account.flow.outputs.map((name): [string, string] => [name, `output.${name}`]),
-  ];
-  const filled = keys.flatMap(([key, name]) => {
+  const filled: [key: string, value: string][] = [];
+  const put = (key: string, name: string): void => {
     const value = values.get(name);
-    return value === undefined ? [] : [[key, String(value)] as const];
-  });
+    if (value !== undefined) filled.push([key, String(value)]);
+  };
+  for (const [key, name] of DEFAULT_KEYS) put(key, name);
+  for (const name of account.flow.outputs) put(name, `output.${name}`);
   return Object.fromEntries(filled);
 }
 

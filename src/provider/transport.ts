@@ -1,5 +1,6 @@
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici';
+import type { Failure } from '../errors.ts';
 import type { Clock } from '../loop/clock.ts';
 import {
   type Dial,
@@ -45,14 +46,12 @@ export function createTransport(options: TransportOptions): Transport {
   return {
     async send(account, request, signal, mayStart = () => true) {
       try {
-        if (!URL.canParse(request.url)) return { ok: false, failure: requestInvalid() };
-        const url = new URL(request.url);
         const network = networks.of(account.provider.spec.network);
-        const refused = network.guard.judgeUrl(url);
-        if (refused !== undefined) return { ok: false, failure: refused };
-        const through = dispatcher ?? network.dispatcher(proxyFor(url, proxy));
+        const way = network.way(request.url, proxy);
+        if ('failure' in way) return { ok: false, failure: way.failure };
+        const through = dispatcher ?? network.dispatcher(way.proxy);
         const { timeoutMs } = account.provider.limits;
-        return await exchange(through, url, request, { clock, timeoutMs, signal, mayStart });
+        return await exchange(through, way, request, { clock, timeoutMs, signal, mayStart });
       } catch (error) {
         return { ok: false, failure: failureOf(error, false) };
       }
@@ -66,6 +65,14 @@ interface Connecting {
   readonly resolve: Resolve;
   readonly dial: Dial;
 }
+
+/** Where a URL leads, or why it may not be gone to. */
+type Way =
+  | { readonly origin: string; readonly path: string; readonly proxy: string | undefined }
+  | { readonly failure: Failure };
+
+/** URLs whose way is remembered: of most providers all credentials' requests go to one. */
+const MAX_WAYS = 1000;
 
 /** Networks by their settings, the least recently used closed when there are too many. */
 class Networks {
@@ -110,12 +117,31 @@ class Network {
   readonly #spec: NetworkSpec;
   readonly #connecting: Connecting;
   readonly #dispatchers = new Map<string, Dispatcher>();
+  readonly #ways = new Map<string, Way>();
   #trust: SecureContext | undefined;
 
   constructor(spec: NetworkSpec, connecting: Connecting) {
     this.guard = createGuard(spec);
     this.#spec = spec;
     this.#connecting = connecting;
+  }
+
+  /** Judged by the URL alone: what its host resolves to is judged when it is connected to. */
+  way(url: string, proxies: ProxySettings): Way {
+    const known = this.#ways.get(url);
+    if (known !== undefined) return known;
+    const way = this.#wayTo(url, proxies);
+    if (this.#ways.size >= MAX_WAYS) this.#ways.clear();
+    this.#ways.set(url, way);
+    return way;
+  }
+
+  #wayTo(text: string, proxies: ProxySettings): Way {
+    if (!URL.canParse(text)) return { failure: requestInvalid() };
+    const url = new URL(text);
+    const failure = this.guard.judgeUrl(url);
+    if (failure !== undefined) return { failure };
+    return { origin: url.origin, path: url.pathname + url.search, proxy: proxyFor(url, proxies) };
   }
 
   /** @param proxy its URL, or undefined to connect directly. */

@@ -52,7 +52,7 @@ async function admitted(
   const place = context.gate.tryAcquire(
     key,
     plan.lane,
-    plan.account.provider.limits,
+    context.limits(plan.account.provider.limits),
     need(observed, context),
   );
   if (place === undefined) return { kind: 'waiting', until: urgentAt(observed, context) };

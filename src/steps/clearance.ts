@@ -179,10 +179,11 @@ function repairSpacing(observed: Observed, want: Want, login: LoginPlan): number
   );
 }
 
-/** Whether a login would put back what was there, and not bring what is new. */
+/** Whether a login would put back what was there, and not bring what is new, nor what the API server did not take. */
 export function isRepair(observed: Observed, want: Want, login: LoginPlan): boolean {
   return (
     want.do === 'login' &&
+    observed.memory.blocked === undefined &&
     REPAIRS.includes(want.why) &&
     lastGrantAt(observed, login) !== Number.NEGATIVE_INFINITY
   );

@@ -9,14 +9,16 @@ import {
   conditionOf,
   type Failures,
   failuresOf,
+  isEmpty,
   sameStatus,
   statusPatch,
+  type Versions,
 } from '../decide/status.ts';
 import { type Held, isLive } from '../held.ts';
 import type { EventFacts } from '../kube/events.ts';
 import { isConflict, isNotFound } from '../kube/kube-error.ts';
 import { CredentialAnswer, credentialPath } from '../kube/objects.ts';
-import { METADATA_ONLY, SecretMeta } from '../kube/secret.ts';
+import { METADATA_ONLY, Version } from '../kube/metadata-only.ts';
 import { truthfulRecord } from './clearance.ts';
 import type { Context } from './context.ts';
 import type { Observed } from './observe.ts';
@@ -81,6 +83,7 @@ export function statusOf(observed: Observed, facts: Facts, context: Context): Co
     held,
     secretName: facts.secretName ?? previous?.token?.secretName ?? observed.target.name,
     renewAt: next?.at,
+    versions: versionsOf(observed, held),
     login: facts.login ?? truthfulRecord(observed, held, context),
     failures,
     attempt: observed.memory.lastAttempt ?? previous?.lastAttemptId,
@@ -91,6 +94,14 @@ export function statusOf(observed: Observed, facts: Facts, context: Context): Co
     handledProviderRefresh: handledProviderRefresh(observed, facts, stalled !== undefined),
   });
   return { status, ready, renewAt: next?.at, stopped: facts.stopped };
+}
+
+/** Those of the write that brought the token; later ones, of labels and the like, are not worth a write of the status. */
+function versionsOf({ previous, plan, memory }: Observed, held: Held | undefined): Versions | undefined {
+  const told = previous?.token;
+  if (held === undefined || (told !== undefined && Date.parse(told.issuedAt) === held.issuedAt)) return told;
+  if (memory.target?.intact !== true || plan?.login?.inputsDigest !== held.inputs) return undefined;
+  return { secretVersion: memory.target.version, sourceVersion: memory.source?.version };
 }
 
 /** A crash, or the API server, may have kept from status that the last attempt worked: the Secret tells. */
@@ -177,21 +188,22 @@ export async function writeStatus(
       delete memory.unwrittenStatus;
       return false;
     }
-    if (sameStatus(latest.status, status)) {
+    const patch = statusPatch(latest.status, status);
+    if (isEmpty(patch)) {
       delete memory.unwrittenStatus;
       return true;
     }
     const { uid, resourceVersion } = latest.metadata;
-    const body = { metadata: { uid, resourceVersion }, status: statusPatch(latest.status, status) };
+    const body = { metadata: { uid, resourceVersion }, status: patch };
     try {
-      const written = await context.client.mergePatch(`${path}/status`, body, SecretMeta, {
+      const written = await context.client.mergePatch(`${path}/status`, body, Version, {
         accept: METADATA_ONLY,
       });
       delete memory.unwrittenStatus;
       memory.writtenStatus = status;
       context.credentials.set({
         ...latest,
-        metadata: { ...latest.metadata, resourceVersion: written.metadata.resourceVersion },
+        metadata: { ...latest.metadata, resourceVersion: written },
         status,
       });
       return true;
@@ -310,5 +322,5 @@ export function nextLook(
   if (concluded.renewAt !== undefined && concluded.renewAt > now) times.push(concluded.renewAt);
   const next = Math.min(...times);
   // Both clocks may be off by a millisecond; a look too early would find nothing to do.
-  return Number.isFinite(next) ? Math.max(SOONEST_MS, next - now + 1) : undefined;
+  return Number.isFinite(next) ? Math.max(SOONEST_MS, context.serverTime.until(next) + 1) : undefined;
 }

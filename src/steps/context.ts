@@ -11,10 +11,10 @@ import type { Store } from '../kube/store.ts';
 import type { Clock, Random } from '../loop/clock.ts';
 import type { Log } from '../api/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { Gate } from '../provider/gate.ts';
+import type { Gate, Limits } from '../provider/gate.ts';
 import type { Engine, Transport } from '../provider/types.ts';
 import type { Providers } from '../providers.ts';
-import type { Memory } from './memory.ts';
+import type { Memories } from './memories.ts';
 
 /** Everything that a reconcile stands on, passed in. */
 export interface Context {
@@ -34,7 +34,7 @@ export interface Context {
   /** Keyed anew by each process, and not bound to a credential: tells that two would send the same. */
   readonly processDigester: Digester;
   readonly refusals: Refusals;
-  readonly memories: Map<string, Memory>;
+  readonly memories: Memories;
   readonly metrics: Metrics;
   readonly events: EventRecorder;
   readonly log: Log;
@@ -44,6 +44,10 @@ export interface Context {
   readonly owns: (key: string, ms: number) => boolean;
   /** Aborts what is under way for the key: when it is no longer ours, and when draining takes too long. */
   readonly abandon: (key: string) => AbortSignal;
+  /** The part of a provider's limits that is this replica's. */
+  readonly limits: (limits: Limits) => Limits;
+  /** So many credentials that what is at rest is not read from the API server before it is needed. */
+  readonly many: () => boolean;
   readonly demand: Demand;
   /** A definition's Saturated condition may have changed. */
   readonly demandChanged: (provider: string) => void;

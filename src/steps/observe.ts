@@ -8,11 +8,12 @@ import { type Held, isLive } from '../held.ts';
 import type { CredentialObject } from '../kube/objects.ts';
 import { sessionName } from '../kube/session.ts';
 import type { OwnerIdentity } from '../kube/target.ts';
+import type { Account } from '../provider/types.ts';
 import { newerVersion } from '../kube/version.ts';
 import { choose } from './choose.ts';
 import type { Context } from './context.ts';
 import type { Memory } from './memory.ts';
-import { makePlan } from './plan.ts';
+import { makePlan, planWithoutInputs } from './plan.ts';
 import type { Plan } from './planned.ts';
 import { readSession } from './session.ts';
 
@@ -48,17 +49,23 @@ export interface Observed {
   };
 }
 
-/** @throws KubeError when the API server cannot be asked; then nothing is decided. */
+/**
+ * @param key of the credential: the very text that others keep too. @throws KubeError when the API server cannot be asked; then
+ * nothing is decided.
+ */
 export async function observe(
+  key: string,
   credential: CredentialObject,
   spec: CredentialSpec,
   memory: Memory,
   context: Context,
 ): Promise<Observed> {
   const identity = identityOf(credential);
-  const key = `${identity.namespace}/${identity.name}`;
   const previous = memory.unwrittenStatus ?? credential.status;
   const choice = choose(credential, spec, memory, context);
+  const left =
+    'account' in choice ? await asLeft(key, credential, spec, choice.account, memory, context) : undefined;
+  if (left !== undefined) return left;
   let blocker = 'blocker' in choice ? choice.blocker : undefined;
   const planned =
     'account' in choice ? await makePlan(identity, spec, choice.account, memory, context) : undefined;
@@ -103,6 +110,59 @@ export async function observe(
   return { ...found, blocker, ...seen };
 }
 
+/**
+ * Among many credentials, one whose Secrets have the versions that status recorded with its token: they are as we left them, and
+ * not read before something is due.
+ * @returns undefined where they are to be read.
+ */
+async function asLeft(
+  key: string,
+  credential: CredentialObject,
+  spec: CredentialSpec,
+  account: Account,
+  memory: Memory,
+  context: Context,
+): Promise<Observed | undefined> {
+  const previous = credential.status;
+  const { secretName, secretVersion, sourceVersion } = previous?.token ?? {};
+  const identity = identityOf(credential);
+  const name = targetName(identity, spec);
+  const versionOf = (secret: string): string | undefined =>
+    context.secrets.get(`${identity.namespace}/${secret}`)?.metadata.resourceVersion;
+  if (
+    !context.many() ||
+    memory.source !== undefined ||
+    memory.unwrittenStatus !== undefined ||
+    previous?.observedGeneration !== credential.metadata.generation ||
+    secretName !== name ||
+    secretVersion === undefined ||
+    sourceVersion === undefined ||
+    versionOf(name) !== secretVersion ||
+    versionOf(spec.source.secretRef.name) !== sourceVersion
+  )
+    return undefined;
+  memory.target = { name, version: secretVersion, intact: true };
+  const plan = planWithoutInputs(identity, spec, account, context);
+  const target = await readTarget(identity, name, plan, memory, context);
+  const requests = requestedRefresh(credential, spec, previous, context);
+  const found = {
+    key,
+    identity,
+    credential,
+    spec,
+    previous,
+    memory,
+    plan,
+    target,
+    former: undefined,
+    requests,
+  };
+  const seen = look(found, false, context, 'same');
+  return seen.want.do === 'keep' && target.owner === 'ours' && !sessionIsNewer(identity, target, context)
+    ? { ...found, blocker: undefined, ...seen }
+    : undefined;
+}
+
 /** Where the token stood before, as status says; a crash may have kept from status that it had moved on. */
 function nameOfFormer(
   identity: OwnerIdentity,
@@ -130,7 +190,13 @@ export function identityOf(credential: CredentialObject): OwnerIdentity {
 type Found = Omit<Observed, 'blocker' | 'observation' | 'want' | 'policy' | 'sourceSame'>;
 type Seen = Pick<Observed, 'observation' | 'want' | 'policy' | 'sourceSame'>;
 
-function look(found: Found, refreshable: boolean, context: Context): Seen {
+/** @param known whether the inputs are those of the held token, where they were not read. */
+function look(
+  found: Found,
+  refreshable: boolean,
+  context: Context,
+  known: Observation['inputs'] = 'unknown',
+): Seen {
   const { spec, target, former, memory, previous, plan, identity } = found;
   const now = context.serverTime.now();
   const policy = renewalPolicy(spec.schedule, context.settings.propagationMarginMs);
@@ -138,7 +204,7 @@ function look(found: Found, refreshable: boolean, context: Context): Seen {
   const account = accountMatch(found, held, context);
   const inputs =
     held === undefined || plan?.login === undefined
-      ? 'unknown'
+      ? known
       : context.digester.compare(held.inputs, plan.login.inputsDigest);
   const observation: Observation = {
     now,

@@ -24,6 +24,22 @@ export async function makePlan(
   return result;
 }
 
+/** All that needs no inputs. */
+export function planWithoutInputs(
+  identity: OwnerIdentity,
+  spec: CredentialSpec,
+  account: Account,
+  context: Context,
+): Plan {
+  return {
+    account,
+    shape: shapeOf(spec.target, rendering(account)),
+    lane: laneOf(account.provider.name, account.origin),
+    source: sourceWords(spec, account),
+    accountDigest: context.digester.of(identity.uid, accountFacts(account)),
+  };
+}
+
 function planFor(
   identity: OwnerIdentity,
   spec: CredentialSpec,
@@ -31,13 +47,7 @@ function planFor(
   inputs: Result<Inputs>,
   context: Context,
 ): Planned {
-  const base: Plan = {
-    account,
-    shape: shapeOf(spec.target, rendering(account)),
-    lane: laneOf(account.provider.name, account.origin),
-    source: sourceWords(spec, account),
-    accountDigest: context.digester.of(identity.uid, accountFacts(account)),
-  };
+  const base = planWithoutInputs(identity, spec, account, context);
   if (!inputs.ok) return { plan: base, blocker: { status: 'False', ...inputs.problem } };
   const filled = context.engine.fillLogin(account, inputs.value);
   if (!filled.ok) return { plan: base, blocker: { status: 'False', ...filled.problem } };

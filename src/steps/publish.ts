@@ -1,9 +1,11 @@
+import { instant } from '../api/instant.ts';
 import type { ObjectMeta } from '../api/meta.ts';
 import type { Verdict } from '../decide/decide.ts';
 import type { Held, Token } from '../held.ts';
 import type { CallOptions } from '../kube/client.ts';
 import { isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
-import { METADATA_ONLY, Secret, SecretMeta, secretPath } from '../kube/secret.ts';
+import { Metadata, METADATA_ONLY } from '../kube/metadata-only.ts';
+import { Secret, type SecretMeta, secretPath } from '../kube/secret.ts';
 import { desiredSession, emptySession, parseSession, type Session, sessionName } from '../kube/session.ts';
 import {
   type Desired,
@@ -13,7 +15,6 @@ import {
   type OwnerIdentity,
   ownerOf,
   type Precondition,
-  rfc3339,
 } from '../kube/target.ts';
 import { sleep } from '../loop/clock.ts';
 import type { Context } from './context.ts';
@@ -44,7 +45,7 @@ export async function publishToken(
 ): Promise<Written> {
   const rendered = render(observed, plan, held, token, context);
   if (!rendered.ok) return rendered;
-  const digest = (value: unknown): string => context.digester.of(observed.identity.uid, value);
+  const digest = (text: string): string => context.digester.ofText(observed.identity.uid, text);
   const content = { held, data: rendered.data, dataHash: dataHash(held, rendered.data, digest) };
   return writeTarget(observed, plan, content, context);
 }
@@ -134,7 +135,7 @@ export async function rehearse(
       shape: plan.shape,
       held,
       data: rendered.data,
-      dataHash: dataHash(held, rendered.data, value => context.digester.of(identity.uid, value)),
+      dataHash: dataHash(held, rendered.data, text => context.digester.ofText(identity.uid, text)),
     },
     asDecided(target),
   );
@@ -311,7 +312,7 @@ function render(
   token: Token,
   context: Context,
 ): { ok: true; data: Record<string, string> } | { ok: false; verdict: Verdict; later: false } {
-  const expiresAt = held.expiresAt === undefined ? undefined : rfc3339(held.expiresAt);
+  const expiresAt = held.expiresAt === undefined ? undefined : instant(held.expiresAt);
   const rendered = context.engine.render(plan.account, token, expiresAt, spec.target.data);
   if (rendered.ok) return { ok: true, data: rendered.value };
   return { ok: false, later: false, verdict: { status: 'False', ...rendered.problem } };
@@ -324,7 +325,7 @@ function applySecret(
   body: unknown,
   options: Pick<CallOptions, 'dryRun' | 'timeoutMs' | 'secret'> = {},
 ): Promise<SecretMeta> {
-  return context.client.apply(secretPath(namespace, name), body, SecretMeta, {
+  return context.client.apply(secretPath(namespace, name), body, Metadata, {
     secret: true,
     ...options,
     accept: METADATA_ONLY,

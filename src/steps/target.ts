@@ -40,16 +40,14 @@ export function targetName(identity: OwnerIdentity, spec: CredentialSpec): strin
  */
 export function formerSecrets(identity: OwnerIdentity, target: string, context: Context): ObjectMeta[] {
   const { namespace, name } = identity;
-  return context.secrets
-    .byIndex('credential', `${namespace}/${name}`)
-    .flatMap(key => context.secrets.get(key)?.metadata ?? [])
-    .filter(
-      metadata =>
-        metadata.namespace === namespace &&
-        metadata.name !== target &&
-        metadata.name !== sessionName(name) &&
-        ownerOf(metadata, identity) === 'ours',
-    );
+  const session = sessionName(name);
+  const found: ObjectMeta[] = [];
+  for (const key of context.secrets.byIndex('credential', `${namespace}/${name}`)) {
+    const metadata = context.secrets.get(key)?.metadata;
+    if (metadata === undefined || metadata.name === target || metadata.name === session) continue;
+    if (metadata.namespace === namespace && ownerOf(metadata, identity) === 'ours') found.push(metadata);
+  }
+  return found;
 }
 
 /**
@@ -63,14 +61,17 @@ export async function readTarget(
   memory: Memory,
   context: Context,
 ): Promise<Target> {
-  const metadata = context.secrets.get(`${identity.namespace}/${name}`)?.metadata;
-  if (metadata === undefined) return absent(name);
-  const owner = ownerOf(metadata, identity);
-  if (owner === 'foreign')
-    return { name, metadata, owner, held: undefined, data: 'edited', shaped: false, rendered: false };
-  const known = memory.target;
-  if (known?.name === name && known.version === metadata.resourceVersion) {
-    return found(name, metadata, owner, known.intact, plan);
+  const seen = context.secrets.get(`${identity.namespace}/${name}`);
+  if (seen === undefined) return absent(name);
+  const { metadata, elsewhere } = seen;
+  // Of another replica's credential, or of a former one of our name: what is kept of it does not tell.
+  if (elsewhere === undefined) {
+    const owner = ownerOf(metadata, identity);
+    if (owner === 'foreign') return foreign(name, metadata);
+    const known = memory.target;
+    if (known?.name === name && known.version === metadata.resourceVersion) {
+      return found(name, metadata, owner, known.intact, plan);
+    }
   }
   let secret: Secret;
   try {
@@ -79,12 +80,26 @@ export async function readTarget(
     if (isNotFound(error)) return absent(name);
     throw error;
   }
+  const owner = ownerOf(secret.metadata, identity);
+  if (elsewhere !== undefined && owner === 'foreign') return foreign(name, secret.metadata);
   const values = decoded(secret);
-  const digest = (value: unknown): string => context.digester.of(identity.uid, value);
+  const digest = (text: string): string => context.digester.ofText(identity.uid, text);
   const intact = dataIntact(secret.metadata, values, digest, text => context.digester.comparable(text));
   memory.target = { name, version: secret.metadata.resourceVersion, intact };
   if (intact) recall(secret.metadata, values, plan, memory);
-  return found(name, secret.metadata, ownerOf(secret.metadata, identity), intact, plan);
+  return found(name, secret.metadata, owner, intact, plan);
+}
+
+function foreign(name: string, metadata: ObjectMeta): Target {
+  return {
+    name,
+    metadata,
+    owner: 'foreign',
+    held: undefined,
+    data: 'edited',
+    shaped: false,
+    rendered: false,
+  };
 }
 
 function absent(name: string): Target {

@@ -36,6 +36,7 @@ describe('what the credentials of an origin need in a minute', () => {
       origin: fc.constantFrom('https://a', 'https://b'),
       period: fc.option(fc.integer({ min: 1000, max: 1_000_000 }), { nil: undefined }),
       remove: fc.boolean(),
+      ask: fc.boolean(),
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), steps => {
@@ -49,6 +50,8 @@ describe('what the credentials of an origin need in a minute', () => {
             there.set(each.key, each);
             demand.set(each.key, each.provider, each.origin, each.period);
           }
+          // What is remembered of an answer must not outlive it.
+          if (each.ask) demand.worst(each.provider);
         }
         for (const provider of ['p', 'q']) {
           const need = ['https://a', 'https://b'].map(origin =>

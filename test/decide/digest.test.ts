@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonical, Digester } from '../../src/decide/digest.ts';
@@ -40,6 +41,17 @@ describe('a digest', () => {
     expect(digester.compare(recorded, digester.of('uid', INPUTS))).toBe(expected);
     expect(digester.comparable(recorded)).toBe(expected !== 'unknown');
   });
+});
+
+test.each([1, 32, 64, 65, 200])('is an HMAC-SHA-256, with a key of %d bytes too', size => {
+  const key = Buffer.alloc(size, 'key');
+  const texts = fc.string({ unit: 'binary', maxLength: 300 });
+  fc.assert(
+    fc.property(texts, text => {
+      const mac = createHmac('sha256', key).update(`uid\0${text}`).digest('base64url').slice(0, 32);
+      expect(new Digester('k', key).ofText('uid', text)).toBe(`v1:k:${mac}`);
+    }),
+  );
 });
 
 describe('canonical JSON', () => {

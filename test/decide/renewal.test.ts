@@ -24,7 +24,7 @@ function held(lifetimeMs: number | undefined, more: Partial<Held> = {}): Held {
     issuedAt: NOW,
     ...(lifetimeMs === undefined ? {} : { expiresAt: NOW + lifetimeMs }),
     grant: 'Login',
-    grants: 2,
+    grants: 4,
     sessionSequence: 0,
     ...more,
   };
@@ -77,15 +77,34 @@ describe('a renewal', () => {
     expect(renewal(held(undefined), { marginMs: MARGIN }, 'uid')).toEqual({ belowPropagation: false });
   });
 
-  test('lies anywhere in the second half of its wait the first time', () => {
+  test.each([1, 2, 3])('lies anywhere in the second half of its wait the first times: %i', grants => {
     const times = Array.from({ length: 400 }, (_, uid) => {
-      const { at = 0 } = renewal(held(3 * HOUR, { grants: 1 }), { marginMs: MARGIN }, `${uid}`);
+      const { at = 0 } = renewal(held(3 * HOUR, { grants }), { marginMs: MARGIN }, `${uid}`);
       return (at - NOW) / (2 * HOUR);
     });
     expect(Math.min(...times)).toBeGreaterThanOrEqual(0.5);
     expect(Math.min(...times)).toBeLessThan(0.52);
     expect(Math.max(...times)).toBeLessThanOrEqual(1);
     expect(Math.max(...times)).toBeGreaterThan(0.98);
+  });
+
+  test('of what began in the same second is spread after three lifetimes: no second has 2.5 times the mean', () => {
+    const life = MINUTE;
+    const [from, seconds] = [3 * life, 60];
+    const each = Array.from({ length: seconds }, () => 0);
+    for (let uid = 0; uid < 1000; uid++) {
+      let at = 0;
+      for (let grants = 1; at < from + seconds * SECOND; grants++) {
+        const issuedAt = NOW + Math.floor(at / SECOND) * SECOND;
+        const token = held(undefined, { issuedAt, expiresAt: issuedAt + life, grants });
+        at = (renewal(token, { marginMs: MARGIN }, `${uid}`).at ?? 0) - NOW;
+        const second = Math.floor((at - from) / SECOND);
+        if (second >= 0 && second < seconds) each[second] = (each[second] ?? 0) + 1;
+      }
+    }
+    const mean = each.reduce((sum, count) => sum + count) / seconds;
+    expect(mean).toBeGreaterThan(24);
+    expect(Math.max(...each) / mean).toBeLessThan(2.1);
   });
 
   test.each([
@@ -153,7 +172,7 @@ describe('for any token, schedule and margin', () => {
     fc.assert(
       fc.property(lifetimes, policies, fc.uuid(), (lifetime, { maxAgeMs: _none, ...policy }, uid) => {
         fc.pre(lifetime !== undefined);
-        for (const grants of [1, 2]) {
+        for (const grants of [1, 4]) {
           const { at = 0 } = renewal(held(lifetime, { grants }), policy, uid);
           expect(at - NOW).toBeGreaterThanOrEqual(
             Math.floor(((lifetime ?? 0) / 5) * (grants === 1 ? 0.5 : 0.9)),

@@ -7,7 +7,12 @@ import { type Manifest, only, render, renderOver, skipped } from './render.ts';
 
 /** What `deploy/` renders to, and what has to hold of it whatever is changed in it. */
 
-const INSTALLS = ['deploy', 'deploy/overlays/single-namespace', 'deploy/overlays/private-ca-and-proxy'];
+const INSTALLS = [
+  'deploy',
+  'deploy/overlays/single-namespace',
+  'deploy/overlays/private-ca-and-proxy',
+  'deploy/overlays/sharded',
+];
 
 const Probe = z.object({ httpGet: z.object({ path: z.string(), port: z.string() }) });
 const Strict = z.object({ type: z.literal('RuntimeDefault') });
@@ -188,6 +193,26 @@ replicas: [{name: tokensync, count: 3}]
       labels: { 'tokensync.dev/operator': 'true' },
     });
     expect(JSON.stringify(manifests)).not.toContain('"namespace":"tokensync"');
+  });
+
+  test('sharded: as many replicas as shards, and the right to all Leases of the operator’s namespace', () => {
+    const manifests = render('deploy/overlays/sharded');
+    const { spec } = Deployment.parse(only(manifests, 'Deployment'));
+    expect([spec.replicas, spec.template.spec.containers[0].args]).toEqual([
+      4,
+      ['--leader-elect', '--shutdown-timeout=25s', '--shards=4'],
+    ]);
+    const leases = (only(manifests, 'Role', 'tokensync').rules as { resources: string[] }[]).filter(
+      ({ resources }) => resources.includes('leases'),
+    );
+    expect(leases).toEqual([
+      { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
+      {
+        apiGroups: ['coordination.k8s.io'],
+        resources: ['leases'],
+        verbs: ['get', 'list', 'watch', 'patch'],
+      },
+    ]);
   });
 
   test('a private authority comes from a file of the user', () => {

@@ -123,3 +123,44 @@ describe('the API server is asked', () => {
     await watch.stop();
   });
 });
+
+describe('what is beside the spec', () => {
+  const labels = { 'tokensync.dev/shards-of': 'tokensync' };
+  const body = async (): Promise<unknown> => {
+    const call = await api.next();
+    call.json(200, stored());
+    return JSON.parse(call.body);
+  };
+  const seen = readLease(stored({ holderIdentity: 'b' }));
+
+  test('labels are written each time, annotations where they are said, and none is taken away from a Lease that is new', async () => {
+    if (seen === undefined) throw new Error('unreadable');
+    const { client, endpoint: to } = clientOf(api.url, clock);
+    const labelled = new LeaseClient(client, {
+      namespace: 'ops',
+      name: 'tokensync',
+      timeoutMs: TIMEOUT_MS,
+      labels,
+    });
+    const annotations = { a: '1', b: null };
+    const created = labelled.create({ ...CONTENT, annotations });
+    expect(await body()).toHaveProperty('metadata', {
+      name: 'tokensync',
+      namespace: 'ops',
+      labels,
+      annotations: { a: '1' },
+    });
+    await created;
+    const written = labelled.write(seen, { ...CONTENT, annotations });
+    expect(await body()).toMatchObject({ metadata: { labels, annotations, resourceVersion: '7' } });
+    await written;
+    await to.close();
+  });
+
+  test('annotations alone, of the version that was seen', async () => {
+    if (seen === undefined) throw new Error('unreadable');
+    const annotated = leases.annotate(seen, { a: '1' });
+    expect(await body()).toEqual({ metadata: { uid: 'u1', resourceVersion: '7', annotations: { a: '1' } } });
+    await annotated;
+  });
+});

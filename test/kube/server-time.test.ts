@@ -95,7 +95,13 @@ describe('ServerTime', () => {
     const before = time.now();
     await ask(clock, time, -2000);
     expect(time.now()).toBe(before);
-    await clock.advance(4000);
+    // Whoever waits for a time is not told that it is nearer than it is.
+    const soon = before + 100;
+    const wait = time.until(soon);
+    expect(wait).toBeGreaterThan(1500);
+    await clock.advance(wait);
+    expect(time.now()).toBe(soon);
+    await clock.advance(4000 - wait);
     expect(Math.abs(time.now() - trueTime(clock) + 2000)).toBeLessThanOrEqual(510);
   });
 

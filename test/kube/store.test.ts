@@ -144,6 +144,19 @@ describe('indexes', () => {
     expect(store.byIndex('name', 'a')).toEqual(['ns/a']);
     expect(() => store.byIndex('nope', 'a')).toThrow('no index nope');
   });
+
+  test('of values that are not kept tells two of the same hash apart', () => {
+    const store = new Store<Item>();
+    store.index('provider', each => [each.provider], 'hashed');
+    const feed = store.feed();
+    feed.upsert(item('a', '1', 'costarring'));
+    feed.upsert(item('b', '2', 'liquid'));
+    expect(store.byIndex('provider', 'costarring')).toEqual(['ns/a']);
+    expect(store.byIndex('provider', 'liquid')).toEqual(['ns/b']);
+    feed.upsert(item('b', '3', 'costarring'));
+    expect(store.byIndex('provider', 'costarring')).toEqual(['ns/a', 'ns/b']);
+    expect(store.byIndex('provider', 'liquid')).toEqual([]);
+  });
 });
 
 test('a listener that throws keeps nothing from the others, nor the list from being whole', () => {
@@ -164,4 +177,12 @@ test('an unsubscribed listener hears no more', () => {
   stop();
   store.set(item('a', '1'));
   expect(seen).toEqual([]);
+});
+
+test('what is dropped is gone from the indexes, and nobody is told', () => {
+  store.index('provider', ({ provider }) => [provider]);
+  store.feed().replace([item('a', '1', 'x'), item('b', '2', 'x')], '5');
+  changes = [];
+  store.drop(store.where(({ metadata }) => metadata.name === 'a'));
+  expect([changes, store.size, store.byIndex('provider', 'x')]).toEqual([[], 1, ['ns/b']]);
 });

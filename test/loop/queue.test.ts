@@ -44,6 +44,31 @@ function made(options: { concurrency?: number; runMs?: number; place?: (key: str
   };
 }
 
+test('two thousand that wait elsewhere for slow answers hold up nobody, and none of them waits for another', async () => {
+  const clock = new VirtualClock({ startMs: 0 });
+  const ended: { key: string; at: number }[] = [];
+  const queue = new Queue({
+    clock,
+    concurrency: 4,
+    place: () => ({ line: 'again', rank: 0 }),
+    handle: async key => {
+      if (key.startsWith('slow')) await queue.outside(sleep(clock, 5000));
+      await sleep(clock, 1);
+      ended.push({ key, at: clock.monotonic() });
+    },
+    onError: (_key, error) => {
+      throw error;
+    },
+  });
+  for (let index = 0; index < 2000; index += 1) queue.add(`slow ${index}`);
+  queue.add('quick');
+  await clock.advance(10_000);
+  expect(ended[0]).toEqual({ key: 'quick', at: 1 });
+  expect(ended).toHaveLength(2001);
+  // All answers come at once; those are then dealt with side by side.
+  expect(ended.at(-1)?.at).toBe(5001);
+});
+
 describe('a key', () => {
   test('that is asked for several times before its turn is handled once', async () => {
     const { clock, queue, keys } = made();
@@ -231,4 +256,22 @@ test('whatever is asked and when: no key twice at once, never more than allowed,
     ),
     { numRuns: 60 },
   );
+});
+
+test('settles for some keys when the last of them has ended, whatever the others do', async () => {
+  const { clock, queue } = made({ concurrency: 3, runMs: 10 });
+  const settled: string[] = [];
+  await queue.settled(() => true);
+  queue.add('a');
+  await clock.advance(5);
+  queue.add('b');
+  void queue.settled(key => key === 'a').then(() => settled.push('a'));
+  void queue.settled(key => key === 'b').then(() => settled.push('b'));
+  void queue.settled(key => key === 'c').then(() => settled.push('c'));
+  await clock.advance(1);
+  expect(settled).toEqual(['c']);
+  await clock.advance(4);
+  expect(settled).toEqual(['c', 'a']);
+  await clock.advance(5);
+  expect(settled).toEqual(['c', 'a', 'b']);
 });

@@ -37,7 +37,7 @@ test('a counter in OpenMetrics has _total on its samples alone', () => {
 function hostile(): Metrics {
   const time = { now: () => 1, monotonic: () => 1 };
   const metrics = new Metrics({ perCredential: 'on', version: '1.2.3', time, process: true });
-  metrics.leader(true);
+  metrics.owned(1);
   const long = `${'a'.repeat(250)}.bc`;
   const odd = 'https://ünïcødé.example\\"\n# HELP x y\n{}';
   for (const provider of [long, odd]) {

@@ -10,7 +10,7 @@ function bench(perCredential: PerCredential = 'on') {
     version: '1.2.3',
     time: { now: () => START + time.ms, monotonic: () => time.ms },
   });
-  metrics.leader(true);
+  metrics.owned(1);
   const render = (accept?: string): Promise<string> => wholeText(metrics.expose(accept));
   /** Series of a metric, without the `tokensync_` before them. */
   const series = async (name: string): Promise<string[]> =>
@@ -150,10 +150,10 @@ describe('series of each credential', () => {
   test('are for the replica that leads', async () => {
     const { metrics, render } = bench();
     metrics.setCredential('shop', 'acme', 'p', LIVE);
-    metrics.leader(false);
+    metrics.owned(0);
     expect(await shown(render)).toEqual([]);
     // a lease that was late, and that nobody else took
-    metrics.leader(true);
+    metrics.owned(1);
     expect(await shown(render)).toHaveLength(2);
   });
 
@@ -246,7 +246,7 @@ describe('counted over all credentials', () => {
 
   test('a standby shows none, not even as zeros', async () => {
     const { metrics, series } = bench();
-    metrics.leader(false);
+    metrics.owned(0);
     metrics.setProvider('p', { accepted: true, saturated: false });
     expect(await series('credentials_expired')).toEqual([]);
     expect(await series('provider_accepted')).toEqual(['provider_accepted{provider="p"} 1']);
@@ -296,10 +296,10 @@ describe('seconds with and without a live token', () => {
     metrics.setProvider('p', { accepted: true, saturated: false });
     metrics.setCredential('shop', 'a', 'p', LIVE);
     pass(1);
-    metrics.leader(false);
+    metrics.owned(0);
     pass(5);
     expect(await seconds(series)).toEqual(['"p",state="live"} 1', '"p",state="dead"} 0']);
-    metrics.leader(true);
+    metrics.owned(1);
     pass(2);
     expect(await seconds(series)).toEqual(['"p",state="live"} 3', '"p",state="dead"} 0']);
   });
@@ -308,10 +308,10 @@ describe('seconds with and without a live token', () => {
 test('queue, watches, leadership, calls', async () => {
   const { metrics, series } = bench();
   expect(await series('leader')).toEqual(['leader 1']);
-  metrics.leader(false);
+  metrics.owned(0);
   expect(await series('leader')).toEqual(['leader 0']);
   expect(await series('queue_depth')).toEqual(['queue_depth 0']);
-  metrics.leader(true);
+  metrics.owned(1);
   metrics.queueDepth(3);
   metrics.queueWait(0.2);
   metrics.watch('secrets', { ageSeconds: 1, restarts: 0 });

@@ -11,10 +11,12 @@ describe('when a token is renewed', () => {
   test('sendfact’s 120 s: every 25 s, up to 10 % early, so that the old token outlives the new one’s writing by 95 s', async () => {
     const it = await scene({ flow: 'sendfact/token' });
     await it.advance(HOUR);
-    const [first = 0, ...later] = gaps(it);
+    const [first, later] = [gaps(it).slice(0, 3), gaps(it).slice(3)];
     // Times on record are cut to the second.
-    expect(first).toBeGreaterThanOrEqual(11_500);
-    expect(first).toBeLessThanOrEqual(25_100);
+    for (const gap of first) {
+      expect(gap).toBeGreaterThanOrEqual(11_500);
+      expect(gap).toBeLessThanOrEqual(25_100);
+    }
     for (const gap of later) {
       expect(gap).toBeGreaterThanOrEqual(21_500);
       expect(gap).toBeLessThanOrEqual(25_100);
@@ -56,18 +58,17 @@ describe('when a token is renewed', () => {
       await it.until(() => it.logins > before, 2 * DAY);
       return (it.asked.at(-1)?.at ?? 0) - from;
     };
-    const first = await renewedAt();
-    expect(first).toBeGreaterThanOrEqual(wait / 2 - 1000);
-    expect(first).toBeLessThanOrEqual(wait + 1100);
-    const second = await renewedAt();
-    expect(second).toBeGreaterThanOrEqual(wait * 0.9 - 1000);
-    expect(second).toBeLessThanOrEqual(wait + 1100);
+    for (const least of [0.5, 0.5, 0.5, 0.9]) {
+      const gap = await renewedAt();
+      expect(gap).toBeGreaterThanOrEqual(wait * least - 1000);
+      expect(gap).toBeLessThanOrEqual(wait + 1100);
+    }
   });
 
   test('maxAge is at least a minute, whatever an object of old says', async () => {
     const it = await scene({ spec: { schedule: { maxAge: '60s' } } });
     await it.advance(HOUR);
-    for (const gap of gaps(it).slice(1)) expect(gap).toBeGreaterThanOrEqual(53 * SECOND);
+    for (const gap of gaps(it).slice(3)) expect(gap).toBeGreaterThanOrEqual(53 * SECOND);
     expect(() => it.edit({ schedule: { maxAge: '5s' } })).toThrow('maxAge');
   });
 
@@ -85,7 +86,7 @@ describe('when a token is renewed', () => {
     const it = await scene({ flow: 'sendfact/token', flags: ['--propagation-margin=10s'] });
     await it.advance(20 * MINUTE);
     // 80 s, up to 10 % early, from an issuedAt that is cut to the second
-    for (const gap of gaps(it).slice(1)) expect(gap).toBeGreaterThan(71 * SECOND);
+    for (const gap of gaps(it).slice(3)) expect(gap).toBeGreaterThan(71 * SECOND);
   });
 
   test('the time is the same at each look and after a restart, and status tells it', async () => {

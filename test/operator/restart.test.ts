@@ -27,6 +27,51 @@ describe('no login while a live token is held', () => {
     expect(it.calls).toEqual({ 'get secrets': 3 });
   });
 
+  describe('among many', () => {
+    const many = { world: { readAtStart: 0 } };
+
+    test('a restart reads nothing but the digest key, and writes nothing', async () => {
+      const it = await scene(many);
+      it.calm();
+      await it.restart();
+      await it.advance(MINUTE);
+      expect(it.calls).toEqual({ 'get secrets': 1 });
+      expect(it.waits()).toBe(true);
+    });
+
+    test('what is due after a restart is read, and renewed in time', async () => {
+      const it = await scene(many);
+      const { renewAt } = it;
+      await it.restart();
+      it.calm();
+      await it.at(renewAt + 10 * SECOND);
+      expect(it.logins).toBe(2);
+      expect(it.calls).toMatchObject({ 'get secrets': 1, 'patch secrets': 1 });
+    });
+
+    test('a login that was changed while it was down is read, and sent', async () => {
+      const it = await scene(many);
+      it.crash();
+      it.login({ password: 'another' });
+      await it.start();
+      await it.advance(MINUTE);
+      expect(it.asked.length).toBeGreaterThan(1);
+    });
+
+    test('a Secret that was edited while it was down is put right', async () => {
+      const it = await scene(many);
+      it.crash();
+      it.put({
+        ...it.world.api.get('secrets', it.targetName, it.fixture.namespace),
+        data: { token: 'eA==' },
+      });
+      expect(it.token).toBe('x');
+      await it.start();
+      await it.advance(2 * MINUTE);
+      expect(it.token).not.toBe('x');
+    });
+  });
+
   test('a restart with templates that do not show the whole answer: no login either', async () => {
     const it = await scene({ spec: { target: { data: { key: 'x$(token)' } } } });
     it.calm();

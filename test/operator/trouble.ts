@@ -20,6 +20,8 @@ export interface Asked {
   readonly username: string;
   readonly password: string;
   readonly refreshToken: string;
+  /** The replica that sent it: `operator-2`. */
+  readonly sender: string;
 }
 type Answer = (asked: Asked) => WireResponse | Promise<WireResponse>;
 
@@ -88,6 +90,8 @@ export interface TroubleOptions {
   readonly expiresIn?: number | null;
   /** Whether answers of the flow `session` bring a new refresh token each time. */
   readonly rotate?: boolean;
+  /** Whether the API server knows `shardSelector`. */
+  readonly sharding?: boolean;
 }
 
 export class Trouble {
@@ -106,6 +110,7 @@ export class Trouble {
   constructor(options: TroubleOptions = {}) {
     const handler = (request: WireRequest): WireResponse | Promise<WireResponse> => this.#asked(request);
     this.world = createWorld({
+      sharding: options.sharding ?? false,
       extraOrigins: { 'https://login.acme.example': handler, 'https://staging.acme.example': handler },
     });
     this.expiresIn = options.expiresIn === undefined ? 3600 : options.expiresIn;
@@ -184,7 +189,7 @@ export class Trouble {
     return this.times(undefined, 'refresh').length;
   }
 
-  #asked({ url, body }: WireRequest): WireResponse | Promise<WireResponse> {
+  #asked({ url, body, sender = '' }: WireRequest): WireResponse | Promise<WireResponse> {
     const fields: unknown = JSON.parse(body.toString());
     const text = (name: string): string =>
       isObject(fields) && typeof fields[name] === 'string' ? fields[name] : '';
@@ -195,6 +200,7 @@ export class Trouble {
       username: text('username'),
       password: text('password'),
       refreshToken: text('refresh'),
+      sender,
     };
     this.asked.push(asked);
     const given = this.answer(asked);

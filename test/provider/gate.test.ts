@@ -67,7 +67,19 @@ describe('order', () => {
     ).toEqual(['new', 'soon', 'between', 'late', 'endless']);
   });
 
-  test('urgent renewals, by expiry, take turns with all else', () => {
+  test('of renewals those near their end come first, also where no new credential waits', () => {
+    expect(
+      served([
+        ['r1', renewal(300)],
+        ['r2', renewal(400)],
+        ['u1', renewal(10, true)],
+        ['u2', renewal(20, true)],
+        ['u3', renewal(30, true)],
+      ]),
+    ).toEqual(['u1', 'u2', 'u3', 'r1', 'r2']);
+  });
+
+  test('urgent renewals, by expiry, take turns with new credentials', () => {
     expect(
       served([
         ['n1', fresh()],

@@ -149,6 +149,26 @@ test('on an API server that streams lists, nothing is refused either', { timeout
   expect(refused(needs)).toEqual([]);
 });
 
+test('with shards, the Leases need no more than the overlay grants', { timeout: 120_000 }, async ({
+  onTestFinished,
+}) => {
+  const it = await installShipped(plane, 'deploy/overlays/sharded', await authority);
+  onTestFinished(() => it.close());
+  const first = await it.start();
+  const { name } = await it.apply('pgf/login', 40);
+  await it.untilReady([name]);
+  first.signal('SIGTERM');
+  expect(await first.exited).toMatchObject({ code: 0 });
+  const second = await it.start();
+  second.signal('SIGTERM');
+  expect(await second.exited).toMatchObject({ code: 0 });
+  const needs = await it.needs();
+  expect(refused(needs)).toEqual([]);
+  const leases = it.permissions.filter(({ resource }) => resource === 'leases');
+  expect(leases).toHaveLength(5);
+  expect(unused(leases, needs)).toEqual([]);
+});
+
 test('a permission taken away is noticed', { timeout: 120_000 }, async ({ onTestFinished }) => {
   const it = await installShipped(plane, 'deploy', await authority);
   onTestFinished(() => it.close());

@@ -27,9 +27,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
 /** All of the manifests but what would run. */
 const SHIPPED = /^(Namespace|ServiceAccount|(Cluster)?Role(Binding)?|ValidatingAdmissionPolicy(Binding)?)$/;
 
-/** The operator's account, with what `deploy/` allows it and no more. @returns a token of it. */
+/** The operator's account, with what `deploy/` allows it where there are shards, and no more. @returns a token of it. */
 async function installAccount({ kubeconfig }: ControlPlane): Promise<string> {
-  const input = render('deploy')
+  const input = render('deploy/overlays/sharded')
     .filter(({ kind }) => SHIPPED.test(kind))
     .map(manifest => stringify(manifest))
     .join('---\n');

@@ -1,0 +1,19 @@
+const DAY_S = 86_400;
+/** `00` to `59`. */
+const TWO = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
+/** The last day that was written, as nearly every time is of it. */
+let day = { number: Number.NaN, text: '' };
+
+/**
+ * RFC 3339 to the second, as Kubernetes writes times: what is finer is cut, so that an expiry is never later than it is.
+ * Several are written for each refresh, and a Date's own way takes ten times as long.
+ * @param ms since 1970. @throws RangeError for what is no time.
+ */
+export function instant(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const number = Math.floor(seconds / DAY_S);
+  if (number !== day.number)
+    day = { number, text: new Date(number * DAY_S * 1000).toISOString().slice(0, -13) };
+  const second = seconds - number * DAY_S;
+  return `${day.text}${TWO[Math.floor(second / 3600)]}:${TWO[Math.floor(second / 60) % 60]}:${TWO[second % 60]}Z`;
+}

@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { Shelf } from '../../src/loop/shelf.ts';
+
+interface Item {
+  readonly value: number;
+}
+
+function shelf(most: number) {
+  const packed: number[] = [];
+  const made = new Shelf<Item>(
+    {
+      pack: ({ value }) => {
+        packed.push(value);
+        return String(value);
+      },
+      unpack: text => ({ value: Number(text) }),
+    },
+    most,
+  );
+  return { made, packed };
+}
+
+test('packs what came first when there are more than it keeps warm', () => {
+  const { made, packed } = shelf(2);
+  for (let value = 1; value <= 4; value += 1) made.set(`k${value}`, { value });
+  expect(packed).toEqual([1, 2]);
+  expect([...made.values()].map(({ value }) => value)).toEqual([1, 2, 3, 4]);
+  expect([made.size, [...made.keys()]]).toEqual([4, ['k1', 'k2', 'k3', 'k4']]);
+});
+
+test('what is got is warm again, and what is peeked at stays packed', () => {
+  const { made, packed } = shelf(2);
+  for (let value = 1; value <= 3; value += 1) made.set(`k${value}`, { value });
+  expect(made.peek('k1')).toEqual({ value: 1 });
+  expect(packed).toEqual([1]);
+  const one = made.get('k1');
+  expect(packed).toEqual([1, 2]);
+  expect(made.get('k1')).toBe(one);
+});
+
+test('what is set anew is what is packed, and what was deleted is gone', () => {
+  const { made } = shelf(1);
+  made.set('a', { value: 1 });
+  made.set('a', { value: 2 });
+  made.set('b', { value: 3 });
+  expect(made.get('a')).toEqual({ value: 2 });
+  made.delete('a');
+  made.set('c', { value: 4 });
+  expect([made.get('a'), made.get('b'), made.get('c')]).toEqual([undefined, { value: 3 }, { value: 4 }]);
+});
+
+test('without a packing everything stays as it is', () => {
+  const made = new Shelf<Item>(undefined, 1);
+  const items = [1, 2, 3].map(value => ({ value }));
+  for (const item of items) made.set(String(item.value), item);
+  expect(items.map(({ value }) => made.get(String(value)) === items[value - 1])).toEqual([true, true, true]);
+});
