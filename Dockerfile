@@ -24,9 +24,12 @@ LABEL org.opencontainers.image.title="tokensync" \
 WORKDIR /app
 COPY LICENSE ./
 COPY --from=build /build/dist ./
-ENV NODE_ENV=production
+ENV NODE_ENV=production \
+    NODE_OPTIONS=--max-semi-space-size=4 \
+    MALLOC_ARENA_MAX=1 \
+    MALLOC_TRIM_THRESHOLD_=65536
 USER 65532:65532
 # metrics, probes
 EXPOSE 8080 8081
-# V8's flags come by NODE_OPTIONS, so that a Deployment can change them.
-ENTRYPOINT ["/nodejs/bin/node", "--enable-source-maps", "/app/tokensync.mjs"]
+# V8's flags come by NODE_OPTIONS, so that a Deployment can change them; with --enable-source-maps traces name files of src.
+ENTRYPOINT ["/nodejs/bin/node", "/app/tokensync.mjs"]

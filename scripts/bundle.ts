@@ -36,12 +36,76 @@ const userPartOnly: Plugin = {
 
 /** Node reads the whole map at its start, and holds it: 17 MB with positions in our code, and 75 with those in libraries, whose file must do. */
 const ONE_POSITION = JSON.stringify({ version: 3, sources: [''], mappings: 'AAAA' });
+/** One character that is not ASCII, and V8 holds the whole file at two bytes each; esbuild itself leaves regular expressions as they are. */
+const inAscii = (text: string): string =>
+  text.replace(/[^\0-\x7f]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/** What is needed for HTTP/2 is loaded when a server speaks it, which ours are not asked to. */
+const later = (text: string): string =>
+  text.replace(
+    "const connectH2 = require('./client-h2.js')",
+    "const connectH2 = (...args) => require('./client-h2.js')(...args)",
+  );
 const ownPositionsOnly: Plugin = {
   name: 'own-positions-only',
   setup: bundler => {
     bundler.onLoad({ filter: /node_modules.*\.[cm]?js$/ }, async ({ path }) => ({
-      contents: `${await readFile(path, 'utf8')}\n//# sourceMappingURL=data:application/json,${encodeURIComponent(ONE_POSITION)}`,
+      contents: `${inAscii(later(await readFile(path, 'utf8')))}\n//# sourceMappingURL=data:application/json,${encodeURIComponent(ONE_POSITION)}`,
       loader: 'default',
+    }));
+  },
+};
+
+/** Of undici only what is used: its front loads a fetch, WebSockets, caches and mocks with it. And yaml, CommonJS, by names: alone in a file it has none. */
+const PARTS: Readonly<Record<string, string>> = {
+  undici: `
+    import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
+    import api from 'undici/lib/api/index.js';
+    Object.assign(Dispatcher.prototype, api);
+    export { default as buildConnector } from 'undici/lib/core/connect.js';
+    export { default as Agent } from 'undici/lib/dispatcher/agent.js';
+    export { default as Pool } from 'undici/lib/dispatcher/pool.js';
+    export { default as ProxyAgent } from 'undici/lib/dispatcher/proxy-agent.js';`,
+  yaml: "export { parse } from 'yaml';",
+};
+const usedPartsOnly: Plugin = {
+  name: 'used-parts-only',
+  setup: bundler => {
+    bundler.onResolve({ filter: /^(undici|yaml)$/ }, ({ path, importer }) =>
+      importer.startsWith(join(ROOT, 'src')) ? { path, namespace: 'part' } : undefined,
+    );
+    bundler.onLoad({ filter: /./, namespace: 'part' }, ({ path }) => ({
+      contents: PARTS[path] ?? '',
+      resolveDir: ROOT,
+    }));
+  },
+};
+
+/** zod's `z` holds its texts in fifty languages; a namespace of the importer's own holds what is used. */
+const usedZodOnly: Plugin = {
+  name: 'used-zod-only',
+  setup: bundler => {
+    bundler.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => ({
+      contents: (await readFile(path, 'utf8')).replace(
+        /^import \{ z \} from 'zod';$/m,
+        "import * as z from 'zod';",
+      ),
+      loader: 'ts',
+    }));
+  },
+};
+
+/**
+ * An `import` of a module of Node's reads all that it exports, also what is loaded when it is read: with `node:http` comes
+ * Node's own fetch, which is 6 MB.
+ */
+const builtinsAsTheyAre: Plugin = {
+  name: 'builtins-as-they-are',
+  setup: bundler => {
+    bundler.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'builtin' } : undefined,
+    );
+    bundler.onLoad({ filter: /^node:/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
     }));
   },
 };
@@ -52,12 +116,15 @@ const { metafile } = await build({
   outdir: FOLDER,
   outExtension: { '.js': '.mjs' },
   bundle: true,
+  // what only a kubeconfig needs is a file of its own, and read when there is one
+  splitting: true,
+  chunkNames: '[name]-[hash]',
   platform: 'node',
   target: 'node24',
   format: 'esm',
   // CommonJS packages ask for Node's own modules by `require`, which a module doesn't have
   banner: {
-    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);",
   },
   minifySyntax: true,
   minifyWhitespace: true,
@@ -68,7 +135,7 @@ const { metafile } = await build({
   sourcesContent: false,
   legalComments: 'none',
   metafile: true,
-  plugins: [userPartOnly, ownPositionsOnly],
+  plugins: [builtinsAsTheyAre, userPartOnly, usedPartsOnly, usedZodOnly, ownPositionsOnly],
 });
 const packages = sizes(metafile);
 await writeFile(join(FOLDER, 'THIRD-PARTY-LICENSES.txt'), await licences([...packages.keys()].toSorted()));
