@@ -11,10 +11,13 @@ const Options = z.object({
   concurrency: z.number(),
   /** A Secret, a session where there are such, and a status as the operator writes them. */
   secret: z.looseObject({}),
+  labels: z.record(z.string(), z.string()),
   annotations: z.record(z.string(), z.string()),
   session: z.looseObject({}).nullable(),
   status: z.looseObject({ token: z.looseObject({}) }),
-  credentials: z.array(z.object({ name: z.string(), username: z.string(), password: z.string() })),
+  credentials: z.array(
+    z.object({ name: z.string(), uid: z.string(), username: z.string(), password: z.string() }),
+  ),
 });
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
@@ -23,7 +26,7 @@ let refreshAll: () => Promise<{ done: number; requests: number }> = () =>
   Promise.reject(new Error('not prepared'));
 
 function prepare(options: z.infer<typeof Options>): void {
-  const { lane, flow, secret, annotations, session, status, credentials } = options;
+  const { lane, flow, secret, labels, annotations, session, status, credentials } = options;
   const api = new Pool(options.api.url, { connections: 16, allowH2: false, connect: { ca: options.api.ca } });
   const provider = new Pool(options.provider.url, {
     connections: options.concurrency,
@@ -52,7 +55,7 @@ function prepare(options: z.infer<typeof Options>): void {
       body,
     );
 
-  async function refresh({ name, username, password }: (typeof credentials)[number]): Promise<void> {
+  async function refresh({ name, uid, username, password }: (typeof credentials)[number]): Promise<void> {
     const old = refreshTokens.get(name);
     requests++;
     const { statusCode, body } = await provider.request({
@@ -66,10 +69,14 @@ function prepare(options: z.infer<typeof Options>): void {
     const now = Date.now();
     const issuedAt = `${new Date(now).toISOString().slice(0, 19)}Z`;
     const expiresAt = `${new Date(now + Number(expires_in) * 1000).toISOString().slice(0, 19)}Z`;
+    const owner = { apiVersion: 'tokensync.dev/v1alpha1', kind: 'ProviderCredential', name, uid };
+    // What an apply leaves out it takes away.
     const identity = {
       namespace: lane,
-      annotations: { ...annotations, 'tokensync.dev/credential': `${lane}/${name}` },
+      labels,
+      ownerReferences: [{ ...owner, controller: true, blockOwnerDeletion: false }],
     };
+    const credential = { 'tokensync.dev/credential': `${lane}/${name}` };
     if (flow === 'refresh' && refresh_token !== undefined) {
       refreshTokens.set(name, refresh_token);
       const kept = JSON.stringify({
@@ -78,7 +85,7 @@ function prepare(options: z.infer<typeof Options>): void {
       });
       await apply(`${name}.session`, {
         ...session,
-        metadata: { name: `${name}.session`, namespace: lane },
+        metadata: { ...identity, name: `${name}.session`, annotations: credential },
         data: { session: base64(kept) },
       });
     }
@@ -90,7 +97,8 @@ function prepare(options: z.infer<typeof Options>): void {
         ...identity,
         name: `${name}-token`,
         annotations: {
-          ...identity.annotations,
+          ...annotations,
+          ...credential,
           'tokensync.dev/issued-at': issuedAt,
           'tokensync.dev/expires-at': expiresAt,
           'tokensync.dev/grants': String(grants),

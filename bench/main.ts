@@ -2,14 +2,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { pathOf } from './lib/child.ts';
+import { type Measured, measure } from './lib/measure.ts';
 import { PAGE, page, RESULTS } from './lib/page.ts';
 import { PLACES } from './lib/place.ts';
 import { type Report, readReport, thisMachine, writeReport } from './lib/report.ts';
-import { type Row, verdict } from './lib/row.ts';
+import { verdict } from './lib/row.ts';
 import { asText } from './lib/table.ts';
 import { BENCHES } from './rows/all.ts';
 
-const HELP = `npm run bench [-- NAME…] [--smoke] [--json FILE] [--write]
+const HELP = `npm run bench [-- NAME…] [--smoke] [--less] [--json FILE] [--write]
 
 Measures tokensync, in processor time where it can: a busy machine changes little of that. Each name is a benchmark;
 without one all run.
@@ -17,6 +18,7 @@ without one all run.
 ${BENCHES.map(({ name, about }) => `  ${name.padEnd(9)} ${about}`).join('\n')}
 
   --smoke      As little work as shows that it works: its figures mean nothing.
+  --less       Where the machine is too small for a benchmark, does as much as it bears, and says how much that was.
   --json FILE  Writes the figures to a file. What it holds of other benchmarks stays.
   --write      Writes the figures to ${RESULTS}, and ${PAGE} from it.
   --help       This text.
@@ -31,6 +33,7 @@ const Manifest = z.object({ version: z.string() });
 interface Asked {
   readonly names: readonly string[];
   readonly smoke: boolean;
+  readonly less: boolean;
   readonly write: boolean;
   readonly json: string | undefined;
 }
@@ -42,6 +45,7 @@ function readArguments(args: string[]): Asked | 'help' | { wrong: string } {
       allowPositionals: true,
       options: {
         smoke: { type: 'boolean', default: false },
+        less: { type: 'boolean', default: false },
         write: { type: 'boolean', default: false },
         json: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
@@ -51,36 +55,19 @@ function readArguments(args: string[]): Asked | 'help' | { wrong: string } {
     const unknown = positionals.find(name => !BENCHES.some(bench => bench.name === name));
     if (unknown !== undefined) return { wrong: `there is no benchmark ${JSON.stringify(unknown)}` };
     if (values.smoke && values.write) return { wrong: '--smoke measures nothing that could be written' };
-    return { names: positionals, smoke: values.smoke, write: values.write, json: values.json };
+    const { smoke, less, write, json } = values;
+    return { names: positionals, smoke, less, write, json };
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) };
   }
 }
 
-/** @returns the figures of each benchmark that did its work. */
-async function measure({ names, smoke }: Asked): Promise<Map<string, Row[]>> {
-  const found = new Map<string, Row[]>();
-  for (const bench of BENCHES) {
-    if (names.length > 0 && !names.includes(bench.name)) continue;
-    try {
-      const rows = await bench.run({ smoke, say: text => process.stderr.write(`${text}\n`) });
-      found.set(bench.name, rows);
-      process.stdout.write(`\n${bench.name}: ${bench.about}\n${asText(rows)}\n`);
-    } catch (error) {
-      process.exitCode = 1;
-      const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      process.stderr.write(`${bench.name} was not done: ${why}\n`);
-    }
-  }
-  return found;
-}
-
-async function keep(asked: Asked, found: ReadonlyMap<string, Row[]>): Promise<void> {
+async function keep(asked: Asked, found: Measured['found']): Promise<void> {
   const { version } = Manifest.parse(JSON.parse(await readFile(pathOf('../package.json'), 'utf8')));
   const on = thisMachine(new Date(), version);
   const into = async (path: string): Promise<Report> => {
     const report = await readReport(path);
-    for (const [name, rows] of found) report[name] = { on, rows };
+    for (const [name, rows] of found) report[name] = { on, rows: [...rows] };
     await writeReport(path, report);
     return report;
   };
@@ -89,6 +76,7 @@ async function keep(asked: Asked, found: ReadonlyMap<string, Row[]>): Promise<vo
 }
 
 // What was started ends with us: in order, or by what is registered for our exit.
+process.setMaxListeners(0);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 
 const asked = readArguments(process.argv.slice(2));
@@ -97,7 +85,16 @@ else if ('wrong' in asked) {
   process.stderr.write(`bench: ${asked.wrong}\nSee npm run bench -- --help.\n`);
   process.exitCode = 2;
 } else {
-  const found = await measure(asked);
+  const { names, smoke, less } = asked;
+  const { found, failed } = await measure(
+    BENCHES.filter(({ name }) => names.length === 0 || names.includes(name)),
+    { smoke, less, say: text => process.stderr.write(`${text}\n`) },
+    ({ name, about }, outcome) => {
+      if (typeof outcome === 'string') process.stderr.write(`${name} was not done: ${outcome}\n`);
+      else process.stdout.write(`\n${name}: ${about}\n${asText(outcome)}\n`);
+    },
+  );
+  if (failed.size > 0) process.exitCode = 1;
   const missed = [...found.values()].flat().filter(row => verdict(row) === 'missed');
   if (!asked.smoke && missed.length > 0) process.stdout.write(`Goals missed: ${missed.length}.\n`);
   if (asked.smoke) process.stdout.write('Figures of a smoke test mean nothing.\n');

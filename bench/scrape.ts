@@ -21,7 +21,7 @@ const metrics = new Metrics({
   time: { now: Date.now, monotonic: () => performance.now() },
   process: true,
 });
-metrics.leader(true);
+metrics.owned(1);
 for (let p = 0; p < 5; p++) {
   const provider = `provider-${p}`;
   metrics.setProvider(provider, { accepted: true, saturated: false });

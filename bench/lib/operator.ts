@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { closeSync, fstatSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { transformSync } from 'esbuild';
 import { request } from 'undici';
 import { z } from 'zod';
 import { Child, pathOf } from './child.ts';
@@ -30,10 +31,25 @@ export const SOURCE = pathOf('../src/main.ts');
 /** The bundle; in a smoke test, where it is not worth its making, the source. */
 export const program = (smoke: boolean): string | Promise<string> => (smoke ? SOURCE : bundle());
 
+/** Plain JavaScript: to read TypeScript, Node takes 15 MB that would be counted as the operator's. @returns its path. */
+function probeIn(folder: string): string {
+  const path = join(folder, 'probe.mjs');
+  const text = readFileSync(pathOf('probe.ts'), 'utf8');
+  writeFileSync(path, transformSync(text, { loader: 'ts' }).code);
+  return path;
+}
+
+/** What the image gives the program: its environment. */
+export const IMAGE_ENV: Readonly<Record<string, string>> = Object.fromEntries(
+  [...readFileSync(pathOf('../Dockerfile'), 'utf8').matchAll(/^(?:ENV| {3}) ([A-Z_]+)=(\S+)/gm)].map(
+    ([, name = '', value = '']) => [name, value],
+  ),
+);
+
 const Started = z.object({ metrics: z.string() });
 let started = 0;
 
-/** The operator as a pod runs it: the image's flags of Node, a service account, its log into a file. */
+/** The operator as a pod runs it: the image's environment, a service account, its log into a file. */
 export class Operator {
   readonly child: Child;
   readonly #log: string;
@@ -48,13 +64,13 @@ export class Operator {
       readonly env?: Readonly<Record<string, string>>;
     } = {},
   ) {
-    const { flags = [], node = ['--enable-source-maps'], env = {} } = options;
+    const { flags = [], node = [], env = IMAGE_ENV } = options;
     this.#log = join(place.folder, `operator-${++started}.log`);
     this.#output = openSync(this.#log, 'w', 0o600);
     const { hostname, port } = new URL(place.url);
     this.child = new Child(script, {
       output: this.#output,
-      node: [...node, '--import', pathOf('probe.ts')],
+      node: [...node, '--import', probeIn(place.folder)],
       args: ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=0', ...flags],
       env: {
         NODE_ENV: 'production',
@@ -72,17 +88,38 @@ export class Operator {
     return fstatSync(this.#output).size;
   }
 
-  /** Requests to the API server that were answered, by its own metrics; watches are none. */
-  async apiRequests(): Promise<number> {
-    const line = (await readFile(this.#log, 'utf8'))
-      .split('\n')
-      .find(text => text.includes('tokensync starts'));
+  /** What it shows at /metrics. */
+  async metrics(): Promise<string> {
+    const line = await this.#logged('tokensync starts');
     const { metrics } = Started.parse(JSON.parse(line ?? '{}'));
     const { body } = await request(`http://${metrics}/metrics`);
-    const samples = (await body.text()).matchAll(/^tokensync_api_requests_total\{(.*)\} (\d+)$/gm);
+    return body.text();
+  }
+
+  /** Requests to the API server that were answered, by its own metrics; watches are none. */
+  async apiRequests(): Promise<number> {
     let sum = 0;
-    for (const [, labels = '', value] of samples) if (!labels.includes('verb="watch"')) sum += Number(value);
+    for (const [verb, count] of await this.apiCalls()) if (verb !== 'watch') sum += count;
     return sum;
+  }
+
+  /** The same by verb. */
+  async apiCalls(): Promise<ReadonlyMap<string, number>> {
+    const calls = new Map<string, number>();
+    const samples = (await this.metrics()).matchAll(
+      /^tokensync_api_requests_total\{.*verb="(\w+)".*\} (\d+)$/gm,
+    );
+    for (const [, verb = '', value] of samples) calls.set(verb, (calls.get(verb) ?? 0) + Number(value));
+    return calls;
+  }
+
+  /** Whether it knows all that it watches. */
+  async synced(): Promise<boolean> {
+    return (await this.#logged('watching; work begins')) !== undefined;
+  }
+
+  async #logged(text: string): Promise<string | undefined> {
+    return (await readFile(this.#log, 'utf8')).split('\n').find(line => line.includes(text));
   }
 
   /** The end of its log, for the message of a failure. */

@@ -19,7 +19,15 @@ export interface Place {
   readonly ca: string;
   readonly token: string;
   readonly client: Client;
-  readonly provider: { readonly url: string; readonly ca: string; granted(lane: string): Promise<number> };
+  readonly provider: {
+    readonly url: string;
+    readonly ca: string;
+    /** `bench/provider.ts`, for whoever asks more of it. */
+    readonly child: Child;
+    granted(lane: string): Promise<number>;
+  };
+  /** `bench/api-server.ts`, where it is the sandbox's. */
+  readonly sandbox: Child | undefined;
   /** Token, CA and namespace, as a pod has them. */
   readonly serviceAccount: string;
   readonly folder: string;
@@ -39,6 +47,7 @@ interface ApiServer {
   readonly ca: string;
   readonly token: string;
   readonly pids: readonly number[];
+  readonly child?: Child;
   stop(): Promise<void>;
 }
 
@@ -79,8 +88,10 @@ export async function startPlace(kind: PlaceKind, lifetime: number): Promise<Pla
       provider: {
         url: providerUrl,
         ca: authority.ca,
+        child: provider,
         granted: lane => provider.ask(z.number(), 'granted', lane),
       },
+      sandbox: api.child,
       serviceAccount: folder,
       folder,
       apiCpu: async () => (await Promise.all(api.pids.map(cpuOf))).reduce((sum, ms) => sum + ms, 0),
@@ -95,7 +106,8 @@ export async function startPlace(kind: PlaceKind, lifetime: number): Promise<Pla
 async function sandboxApi(authority: Authority): Promise<ApiServer> {
   const server = new Child(pathOf('api-server.ts'));
   const url = await server.ask(z.string(), 'serve', await authority.issue(['127.0.0.1']));
-  return { url, ca: authority.ca, token: 'bench', pids: [server.pid], stop: () => server.stop() };
+  const stop = (): Promise<void> => server.stop();
+  return { url, ca: authority.ca, token: 'bench', pids: [server.pid], child: server, stop };
 }
 
 async function realApi(): Promise<ApiServer> {

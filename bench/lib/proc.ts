@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 
 /** What Linux knows of a process. */
@@ -31,6 +31,15 @@ export interface Resident {
 export async function residentOf(pid: number): Promise<Resident> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return { total: fieldOf(status, 'VmRSS') * 1024, anonymous: fieldOf(status, 'RssAnon') * 1024 };
+}
+
+/** Most bytes that it held since it was started, or since {@link forgetPeak}. */
+export async function peakOf(pid: number): Promise<number> {
+  return fieldOf(await readFile(`/proc/${pid}/status`, 'utf8'), 'VmHWM') * 1024;
+}
+
+export function forgetPeak(pid: number): Promise<void> {
+  return writeFile(`/proc/${pid}/clear_refs`, '5');
 }
 
 function fieldOf(text: string, name: string): number {

@@ -1,10 +1,20 @@
 import type { Row } from '../lib/row.ts';
 
+export interface BenchOptions {
+  /** As little work as shows that it works. */
+  readonly smoke: boolean;
+  /** On a machine that is too small: as much as it bears, in place of nothing. */
+  readonly less: boolean;
+  readonly say: (text: string) => void;
+}
+
 /** A benchmark, as the front knows it. */
 export interface Bench {
   readonly name: string;
   /** One line, for the help. */
   readonly about: string;
-  /** @param smoke as little work as shows that it works. @throws when what was asked for was not done. */
-  run(options: { smoke: boolean; say: (text: string) => void }): Promise<Row[]>;
+  /** It waits more than it works: others may run beside it where figures mean nothing. */
+  readonly waits?: true;
+  /** @throws when what was asked for was not done. */
+  run(options: BenchOptions): Promise<Row[]>;
 }

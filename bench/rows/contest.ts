@@ -137,6 +137,8 @@ export class Contest {
     const session =
       flow === 'login' ? null : written.parse(await place.client.get('Secret', `${name}.session`, ours));
     const credential = written.parse(await place.client.get('ProviderCredential', name, ours));
+    const served = await place.client.list('ProviderCredential', floor);
+    const uids = new Map(served.items.map(({ metadata }) => [metadata.name, metadata.uid]));
     const frame = ({ type }: z.infer<typeof Written>) => ({ apiVersion: 'v1', kind: 'Secret', type });
     await this.#floor.ask(z.null(), 'prepare', {
       api: { url: place.url, ca: place.ca, token: place.token },
@@ -145,11 +147,13 @@ export class Contest {
       flow,
       concurrency: CONCURRENCY,
       secret: frame(secret),
+      labels: secret.metadata.labels ?? {},
       annotations: secret.metadata.annotations ?? {},
       session: session === null ? null : frame(session),
       status: credential.status,
       credentials: Array.from({ length: count }, (_, index) => ({
         name: nameOf(index),
+        uid: uids.get(nameOf(index)) ?? '',
         username: `user-${index}`,
         password: `password-${index}`,
       })),
@@ -266,7 +270,10 @@ async function quiet(pid: number): Promise<void> {
 
 const Written = z.looseObject({
   type: z.string().optional(),
-  metadata: z.looseObject({ annotations: z.record(z.string(), z.string()).optional() }),
+  metadata: z.looseObject({
+    labels: z.record(z.string(), z.string()).optional(),
+    annotations: z.record(z.string(), z.string()).optional(),
+  }),
   status: z.record(z.string(), z.unknown()).optional(),
 });
 

@@ -14,23 +14,22 @@ interface Variant {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const MAPS = '--enable-source-maps';
+/** Without what the image says of memory. */
+const BARE = { NODE_ENV: 'production' };
+const ONE_ARENA = { ...BARE, MALLOC_ARENA_MAX: '1' };
+const TRIMMED = { ...ONE_ARENA, MALLOC_TRIM_THRESHOLD_: '65536' };
 const VARIANTS: readonly Variant[] = [
-  { title: 'as the image starts it', node: [MAPS] },
-  { title: 'no source maps', node: [] },
-  { title: '--max-semi-space-size=1', node: [MAPS, '--max-semi-space-size=1'] },
-  { title: '--max-semi-space-size=4', node: [MAPS, '--max-semi-space-size=4'] },
-  { title: '--max-old-space-size=128', node: [MAPS, '--max-old-space-size=128'] },
-  { title: '--optimize-for-size', node: [MAPS, '--optimize-for-size'] },
-  { title: '--single-threaded-gc', node: [MAPS, '--single-threaded-gc'] },
-  { title: '--v8-pool-size=0', node: [MAPS, '--v8-pool-size=0'] },
-  { title: 'MALLOC_ARENA_MAX=1', node: [MAPS], env: { MALLOC_ARENA_MAX: '1' } },
-  { title: 'MALLOC_TRIM_THRESHOLD_=65536', node: [MAPS], env: { MALLOC_TRIM_THRESHOLD_: '65536' } },
-  {
-    title: 'no source maps, semi-space 1, one arena',
-    node: ['--max-semi-space-size=1'],
-    env: { MALLOC_ARENA_MAX: '1' },
-  },
+  { title: 'as the image starts it' },
+  { title: 'the bundle alone', env: BARE },
+  { title: 'MALLOC_ARENA_MAX=1', env: ONE_ARENA },
+  { title: 'and MALLOC_TRIM_THRESHOLD_=65536', env: TRIMMED },
+  { title: 'and --max-semi-space-size=1', env: TRIMMED, node: ['--max-semi-space-size=1'] },
+  { title: 'and --max-semi-space-size=2', env: TRIMMED, node: ['--max-semi-space-size=2'] },
+  { title: 'and --max-semi-space-size=8', env: TRIMMED, node: ['--max-semi-space-size=8'] },
+  { title: 'as the image, --optimize-for-size', node: ['--optimize-for-size'] },
+  { title: 'as the image, --single-threaded-gc', node: ['--single-threaded-gc'] },
+  { title: 'as the image, --v8-pool-size=0', node: ['--v8-pool-size=0'] },
+  { title: 'as the image, --enable-source-maps', node: ['--enable-source-maps'] },
 ];
 const FULL = { count: 500, restMs: 4000, variants: VARIANTS };
 const SMOKE = { count: 10, restMs: 300, variants: VARIANTS.slice(0, 2) };
