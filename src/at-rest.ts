@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { type Clock, systemClock } from './loop/clock.ts';
 
 /** How often it is looked whether there is rest. */
 const LOOK_MS = 3000;
@@ -11,34 +12,49 @@ const WORTH_TIMES = 20;
 /** Where more is in use, one pass must do: several would hold everything up for too long. */
 const THOROUGH_BYTES = 100 * 2 ** 20;
 
-const collect: (options: { type: 'major'; execution: 'sync'; flavor: 'regular' | 'last-resort' }) => void =
-  (() => {
-    setFlagsFromString('--expose-gc');
-    const found: unknown = runInNewContext('gc');
-    return typeof found === 'function'
-      ? (options): void => void Reflect.apply(found, undefined, [options])
-      : () => {};
-  })();
+export interface Heap {
+  /** Processor time of this process until now, ms. */
+  readonly spentMs: () => number;
+  readonly usedBytes: () => number;
+  /** @param thorough in several passes, which leaves less. */
+  readonly collect: (thorough: boolean) => void;
+}
 
-/** Gives back what work has left behind, once it is over: V8 would keep it until it works again. Holds no process up. */
-export function collectAtRest(): void {
-  let last = spentMs();
+/**
+ * Gives back what work has left behind, once it is over: V8 would keep it until it works again.
+ * @returns stops looking.
+ */
+export function collectAtRest(clock: Clock = systemClock, heap: Heap = processHeap()): () => void {
+  let last = heap.spentMs();
   let collectedAt = 0;
   let cost = 0;
-  setInterval(() => {
-    const now = spentMs();
+  const look = (): void => {
+    timer = clock.after(LOOK_MS, look);
+    const now = heap.spentMs();
     const quiet = now - last < QUIET_MS;
     last = now;
     if (!quiet || now - collectedAt < Math.max(WORTH_MS, WORTH_TIMES * cost)) return;
-    const thorough = process.memoryUsage().heapUsed < THOROUGH_BYTES;
-    collect({ type: 'major', execution: 'sync', flavor: thorough ? 'last-resort' : 'regular' });
-    collectedAt = spentMs();
+    heap.collect(heap.usedBytes() < THOROUGH_BYTES);
+    collectedAt = heap.spentMs();
     last = collectedAt;
     cost = collectedAt - now;
-  }, LOOK_MS).unref();
+  };
+  let timer = clock.after(LOOK_MS, look);
+  return () => timer.cancel();
 }
 
-function spentMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+function processHeap(): Heap {
+  setFlagsFromString('--expose-gc');
+  const gc: unknown = runInNewContext('gc');
+  return {
+    spentMs: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
+    },
+    usedBytes: () => process.memoryUsage().heapUsed,
+    collect: thorough => {
+      const options = { type: 'major', execution: 'sync', flavor: thorough ? 'last-resort' : 'regular' };
+      if (typeof gc === 'function') Reflect.apply(gc, undefined, [options]);
+    },
+  };
 }

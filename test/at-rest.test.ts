@@ -1,0 +1,76 @@
+import { beforeEach, expect, test } from 'vitest';
+import { VirtualClock } from '../sandbox/virtual-clock.ts';
+import { collectAtRest } from '../src/at-rest.ts';
+
+const MIB = 2 ** 20;
+let clock: VirtualClock;
+let heap: { spent: number; used: number; cost: number; collected: boolean[] };
+let stop: () => void;
+
+beforeEach(() => {
+  clock = new VirtualClock({ startMs: 0 });
+  heap = { spent: 0, used: 50 * MIB, cost: 0, collected: [] };
+  stop = collectAtRest(clock, {
+    spentMs: () => heap.spent,
+    usedBytes: () => heap.used,
+    collect: thorough => {
+      heap.collected.push(thorough);
+      heap.spent += heap.cost;
+    },
+  });
+});
+
+/** Some processor time within each of so many looks. */
+async function spend(ms: number, looks = 1): Promise<void> {
+  for (let look = 0; look < looks; look++) {
+    heap.spent += ms;
+    await clock.advance(3000);
+  }
+}
+
+test('collects once when work is over, and not while it goes on', async () => {
+  await spend(300, 5);
+  expect(heap.collected).toEqual([]);
+  await spend(0, 10);
+  expect(heap.collected).toEqual([true]);
+});
+
+test('does nothing for what is not worth it', async () => {
+  await spend(100, 4);
+  await spend(0, 10);
+  expect(heap.collected).toEqual([]);
+});
+
+test('what little goes on always adds up', async () => {
+  await spend(40, 12);
+  expect(heap.collected).toEqual([]);
+  await spend(40, 1);
+  expect(heap.collected).toHaveLength(1);
+});
+
+test('takes no more than a twentieth of the time that is used', async () => {
+  heap.cost = 200;
+  await spend(600);
+  await spend(0);
+  expect(heap.collected).toHaveLength(1);
+  await spend(3500);
+  await spend(0, 5);
+  expect(heap.collected).toHaveLength(1);
+  await spend(600);
+  await spend(0);
+  expect(heap.collected).toHaveLength(2);
+});
+
+test('a large heap is gone through once', async () => {
+  heap.used = 150 * MIB;
+  await spend(600);
+  await spend(0);
+  expect(heap.collected).toEqual([false]);
+});
+
+test('stops', async () => {
+  stop();
+  await spend(600);
+  await spend(0, 3);
+  expect(heap.collected).toEqual([]);
+});
