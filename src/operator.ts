@@ -1,6 +1,6 @@
 import { REFRESH_REQUESTED_AT, SESSION_SUFFIX } from './api/names.ts';
-import type { Log, LogFields } from './api/log.ts';
-import { keyOf, type ObjectMeta } from './api/meta.ts';
+import type { Log } from './api/log.ts';
+import type { ObjectMeta } from './api/meta.ts';
 import { Collections } from './collections.ts';
 import { Demand } from './decide/demand.ts';
 import { Digester } from './decide/digest.ts';
@@ -10,7 +10,7 @@ import { Refusals } from './decide/refusals.ts';
 import type { KubeClient } from './kube/client.ts';
 import { loadDigestKey } from './kube/digest-key.ts';
 import { EventRecorder } from './kube/events.ts';
-import { isRetriable, KubeError } from './kube/kube-error.ts';
+import { isRetriable } from './kube/kube-error.ts';
 import type { SecretMeta } from './kube/secret.ts';
 import type { ServerTime } from './kube/server-time.ts';
 import { type Clock, type Random, sleep } from './loop/clock.ts';
@@ -21,11 +21,14 @@ import { Schedule } from './loop/schedule.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { Gate, type Limits } from './provider/gate.ts';
 import type { Engine, Transport } from './provider/types.ts';
-import { Providers, reconcileProvider } from './providers.ts';
+import { ProviderWork } from './provider-work.ts';
+import { Providers } from './providers.ts';
 import { forget, reconcile } from './reconcile.ts';
 import type { Context, Settings } from './steps/context.ts';
 import { Memories } from './steps/memories.ts';
-import { laneOf, splitLane } from './steps/plan.ts';
+import { splitLane } from './steps/plan.ts';
+import { ShardWork } from './shard-work.ts';
+import { retryAfterOf, told } from './told.ts';
 
 export interface OperatorOptions {
   readonly settings: Settings;
@@ -57,13 +60,9 @@ export interface OperatorOptions {
 const READ_AT_START = 5000;
 const SLICE = 1000;
 const LATE_SCHEDULER_MS = 60_000;
-const LEAVE_MS = 25_000;
 const LAST_WRITES_MS = 5000;
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 60_000;
-const PROVIDER_RETRY_MS = 10_000;
-/** How often a provider's status may follow a need that goes up and down. */
-const NEED_SHOWN_EVERY_MS = 60_000;
 
 /**
  * watch -> queue -> reconcile -> schedule. Whatever happens only ever names a key to look at;
@@ -74,14 +73,13 @@ export class Operator {
   readonly #collections: Collections;
   readonly #providers: Providers;
   readonly #demand = new Demand();
-  /** Provider to the need that its Saturated condition names. */
-  readonly #needShown = new Map<string, number>();
   readonly #events: EventRecorder;
   readonly #gate: Gate;
   readonly #health: OriginHealth;
   readonly #probes: Schedule;
   readonly #queue: Queue;
-  readonly #providerQueue: Queue;
+  readonly #providerWork: ProviderWork;
+  readonly #shardWork: ShardWork | undefined;
   readonly #retries = new Map<string, number>();
   /** By credential being looked at: Secrets that changed meanwhile. The echo of its own write may come before the write's answer. */
   readonly #unjudged = new Map<string, Set<string>>();
@@ -89,14 +87,11 @@ export class Operator {
   readonly #ownership: Ownership;
   /** By fence, and made once for each: `any` keeps a trace of its result in what it was made from. */
   readonly #abandons = new WeakMap<AbortSignal, AbortSignal>();
-  /** Keys and providers that were due while they were not ours. */
-  readonly #disowned = { keys: new Set<string>(), providers: new Set<string>() };
-  /** Whose health /metrics shows. */
-  #shownLanes: ReadonlySet<string> = new Set();
+  /** Keys that were due while they were not ours. */
+  readonly #disowned = new Set<string>();
   #context: Context | undefined;
   #started = false;
   #draining = false;
-  #listing = false;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
@@ -122,13 +117,17 @@ export class Operator {
       onError: (key, error) => this.#failed(key, error),
       onWait: ms => metrics.queueWait(ms / 1000),
     });
-    this.#providerQueue = new Queue({
-      clock,
-      concurrency: 4,
-      handle: name => this.#lookAtProvider(name),
-      place: () => ({ line: 'again', rank: 0 }),
-      onError: (name, error) => this.#providerFailed(name, error),
+    this.#providerWork = new ProviderWork({
+      ...options,
+      ownership: this.#ownership,
+      collections: this.#collections,
+      providers: this.#providers,
+      events: this.#events,
+      demand: this.#demand,
+      health: this.#health,
+      limits: limits => this.#limits(limits),
     });
+    this.#shardWork = options.share && this.#makeShardWork(options.share);
   }
 
   /** Resolves when every collection is known and work has begun. @throws what stands in the way of the digest key. */
@@ -141,13 +140,13 @@ export class Operator {
     this.#options.share?.activate(batch);
     this.#started = true;
     const { providers, credentials } = this.#collections;
-    for (const provider of providers.values()) this.#providerQueue.add(keyOf(provider));
+    this.#providerWork.begin();
     void this.#addAll([...credentials.keys()]);
     this.#options.log.info(
       { credentials: credentials.size, providers: providers.size },
       'watching; work begins',
     );
-    void this.#listGained();
+    this.#shardWork?.begin();
   }
 
   /** A slice at once, that nothing else waits for long. */
@@ -158,71 +157,39 @@ export class Operator {
     }
   }
 
-  // ---- shards
-
-  /** To be listed, and then worked on. */
+  /** A shard is ours from now on. */
   gain(shard: number): void {
-    this.#options.share?.gain(shard);
-    if (this.#started) void this.#listGained();
+    this.#shardWork?.gain(shard);
   }
 
-  /** One list after another, each with all that was gained before it. */
-  async #listGained(): Promise<void> {
-    const { share } = this.#options;
-    if (share === undefined || this.#listing) return;
-    this.#listing = true;
-    while (share.wants && !this.#draining) {
-      const batch = share.begin();
-      await this.#collections.relist();
-      this.#collections.forgetStrays();
-      share.activate(batch);
-      this.#lookAtAll(batch);
-    }
-    this.#listing = false;
-  }
-
-  /** Of shards that are worked on from now on. */
-  #lookAtAll(shards: readonly number[]): void {
-    const { share } = this.#options;
-    for (const provider of this.#collections.providers.values()) {
-      if (share !== undefined && shards.includes(share.of(provider.metadata.uid)))
-        this.#providerQueue.add(keyOf(provider));
-    }
-    for (const shard of shards) for (const key of this.#collections.inShard(shard)) this.#queue.add(key);
-  }
-
-  /**
-   * Nothing new starts for the shard, and what is under way ends; then everything of it is forgotten.
-   * @returns false when that takes too long, or when an answer is still to be saved: then it is worked on as before.
-   */
+  /** @returns whether the shard can be given away: nothing of it is under way or known any more. */
   async leave(shard: number): Promise<boolean> {
-    const { share, clock, leaveMs = LEAVE_MS } = this.#options;
-    if (share === undefined) return false;
-    const isOf = (uid: string | undefined): boolean => uid !== undefined && share.of(uid) === shard;
-    share.pause(shard);
-    const given = new AbortController();
-    const late = sleep(clock, leaveMs, given.signal).catch(() => {});
-    const settled = Promise.all([
-      this.#queue.settled(key => isOf(this.#uidOf(key))),
-      this.#providerQueue.settled(name => isOf(this.#collections.providers.get(name)?.metadata.uid)),
-    ]);
-    const left = await Promise.race([settled.then(() => true), late.then(() => false)]);
-    given.abort();
-    const unsaved = [...(this.#context?.memories.unsaved() ?? [])];
-    if (!left || unsaved.some(({ uid }) => isOf(uid))) {
-      share.resume(shard);
-      this.#lookAtAll([shard]);
-      return false;
-    }
-    share.forget(shard);
-    for (const key of this.#collections.forget(shard)) this.#forget(key);
-    return true;
+    return (await this.#shardWork?.leave(shard)) ?? false;
+  }
+
+  #makeShardWork(share: Share): ShardWork {
+    const { clock, leaveMs } = this.#options;
+    return new ShardWork({
+      share,
+      clock,
+      leaveMs,
+      collections: this.#collections,
+      draining: () => this.#draining,
+      lookAt: shards => {
+        this.#providerWork.gained(uid => shards.includes(share.of(uid)));
+        for (const shard of shards) for (const key of this.#collections.inShard(shard)) this.#queue.add(key);
+      },
+      settled: which =>
+        Promise.all([this.#queue.settled(key => which(this.#uidOf(key))), this.#providerWork.settled(which)]),
+      unsaved: () => [...(this.#context?.memories.unsaved() ?? [])].map(({ uid }) => uid),
+      forget: key => this.#forget(key),
+    });
   }
 
   #forget(key: string): void {
     this.#queue.forget(key);
     this.#retries.delete(key);
-    this.#disowned.keys.delete(key);
+    this.#disowned.delete(key);
     if (this.#context !== undefined) forget(key, this.#context);
   }
 
@@ -235,7 +202,7 @@ export class Operator {
         return new Digester(id, key);
       } catch (error) {
         if (!isRetriable(error)) throw error;
-        log.warn({ ...describe(error), retryInMs: wait }, 'the digest key cannot be read yet');
+        log.warn({ ...told(error), retryInMs: wait }, 'the digest key cannot be read yet');
         await sleep(clock, wait, this.#abandon.signal);
       }
     }
@@ -261,7 +228,7 @@ export class Operator {
 
   async #drain(): Promise<void> {
     this.#probes.clear();
-    await Promise.all([this.#queue.drain(), this.#providerQueue.drain()]);
+    await Promise.all([this.#queue.drain(), this.#providerWork.drain()]);
     await this.#saveSessions();
     await Promise.all([this.#events.flush(), this.#collections.stop()]);
   }
@@ -276,13 +243,10 @@ export class Operator {
 
   /** Keys may be ours that were not: what was refused is looked at again. */
   ownershipRenewed(): void {
-    const { keys, providers } = this.#disowned;
-    const again = [...keys];
-    keys.clear();
+    const again = [...this.#disowned];
+    this.#disowned.clear();
     for (const key of again) this.#queue.add(key);
-    const names = [...providers];
-    providers.clear();
-    for (const name of names) this.#providerQueue.add(name);
+    this.#providerWork.ownershipRenewed();
   }
 
   /** Also of one that was deleted while it is worked on. */
@@ -311,7 +275,7 @@ export class Operator {
     // It is looked at when its shard is worked on.
     if (this.#options.share?.works(uid ?? '') === false) return false;
     const owns = this.#ownership.owns(uid ?? '', ms);
-    if (!owns) this.#disowned.keys.add(key);
+    if (!owns) this.#disowned.add(key);
     return owns;
   }
 
@@ -332,8 +296,7 @@ export class Operator {
   /** For metrics, read when they are scraped. */
   observeInto(metrics: Metrics): void {
     metrics.queueDepth(this.#queue.depth);
-    this.#showProviders(metrics);
-    this.#showOrigins(metrics);
+    this.#providerWork.observeInto(metrics);
     this.#collections.observeInto(metrics);
   }
 
@@ -354,7 +317,7 @@ export class Operator {
       limits: limits => this.#limits(limits),
       many: () => this.#collections.credentials.size > (this.#options.readAtStart ?? READ_AT_START),
       demand: this.#demand,
-      demandChanged: provider => this.#demandChanged(provider),
+      demandChanged: provider => this.#providerWork.demandChanged(provider),
       namespaceLabels: namespace => this.#collections.namespaceLabels(namespace),
       owns: (key, ms) => this.#owns(key, ms),
       abandon: key => this.#abandonOf(key),
@@ -373,16 +336,12 @@ export class Operator {
         this.#options.metrics.removeCredential(old.metadata.namespace ?? '', old.metadata.name);
     });
     providers.onChange((name, old, next) => {
-      if (next === undefined) {
-        this.#options.metrics.removeProvider(name);
-        this.#needShown.delete(name);
-      }
       if (next !== undefined && old !== undefined && !isNews(old, next)) {
-        // A status that is not ours is another operator's, of other namespaces: neither may answer the other at once.
-        this.#providerQueue.addWithin(name, NEED_SHOWN_EVERY_MS);
+        this.#providerWork.statusChanged(name);
         return;
       }
-      this.#providerQueue.add(name);
+      if (next === undefined) this.#providerWork.deleted(name);
+      this.#providerWork.changed(name);
       for (const key of credentials.byIndex('provider', name)) this.#queue.add(key);
     });
     secrets.onChange((key, _old, next) => {
@@ -433,39 +392,10 @@ export class Operator {
       (0.75 + this.#options.random.next() / 2);
     const retryAfter = retryAfterOf(error);
     this.#options.log.warn(
-      { credential: key, ...describe(error), retryInMs: Math.round(Math.max(wait, retryAfter)) },
+      { credential: key, ...told(error), retryInMs: Math.round(Math.max(wait, retryAfter)) },
       'reconcile failed',
     );
     this.#queue.addWithin(key, Math.max(wait, retryAfter));
-  }
-
-  async #lookAtProvider(name: string): Promise<void> {
-    if (!this.#started) return;
-    const { client, serverTime, metrics } = this.#options;
-    const entry = this.#providers.get(name);
-    if (entry?.compiled.ok === true)
-      metrics.acceptProvider(name, [...entry.compiled.provider.flows.values()]);
-    const uid = this.#collections.providers.get(name)?.metadata.uid ?? '';
-    if (this.#options.share?.works(uid) === false) return;
-    if (!this.#ownership.owns(uid, 0)) {
-      this.#disowned.providers.add(name);
-      return;
-    }
-    this.#needShown.set(name, this.#demand.worst(name)?.perMinute ?? 0);
-    await reconcileProvider(name, {
-      client,
-      serverTime,
-      store: this.#collections.providers,
-      providers: this.#providers,
-      demand: this.#demand,
-      limits: limits => this.#limits(limits),
-      events: this.#events,
-    });
-  }
-
-  #providerFailed(name: string, error: unknown): void {
-    this.#options.log.warn({ provider: name, ...describe(error) }, 'provider status not written');
-    this.#providerQueue.addWithin(name, Math.max(PROVIDER_RETRY_MS, retryAfterOf(error)));
   }
 
   /** New credentials stand in a line of their own, by namespaces in turn; the others by their tokens' expiry. */
@@ -481,33 +411,10 @@ export class Operator {
     };
   }
 
-  #demandChanged(provider: string): void {
-    const worst = this.#demand.worst(provider);
-    const saturated = this.#isSaturated(provider);
-    const shown =
-      this.#collections.providers.get(provider)?.status?.conditions.find(({ type }) => type === 'Saturated')
-        ?.status === 'True';
-    if (saturated !== shown) this.#providerQueue.add(provider);
-    else if (
-      saturated &&
-      worst !== undefined &&
-      Math.abs(worst.perMinute - (this.#needShown.get(provider) ?? 0)) > worst.perMinute / 10
-    ) {
-      this.#providerQueue.addWithin(provider, NEED_SHOWN_EVERY_MS);
-    }
-  }
-
   /** The limits hold for all replicas together. */
   #limits(limits: Limits): Limits {
     const { share } = this.#options;
     return share === undefined ? limits : partOf(limits, { owned: share.active, shards: share.shards });
-  }
-
-  #isSaturated(provider: string): boolean {
-    const entry = this.#providers.get(provider);
-    const limits = entry?.compiled.ok === true ? this.#limits(entry.compiled.provider.limits) : undefined;
-    const limit = limits?.requestsPerMinute;
-    return limit !== undefined && (this.#demand.worst(provider)?.perMinute ?? 0) > limit;
   }
 
   #circuitChanged(lane: string, open: boolean): void {
@@ -516,34 +423,6 @@ export class Operator {
       { provider, origin, open },
       open ? 'circuit opened: one credential probes' : 'circuit closed',
     );
-  }
-
-  #showProviders(metrics: Metrics): void {
-    for (const provider of this.#collections.providers.values()) {
-      const name = keyOf(provider);
-      const accepted = this.#providers.get(name)?.compiled.ok === true;
-      metrics.setProvider(name, { accepted, saturated: this.#isSaturated(name) });
-    }
-  }
-
-  /** Every origin that is in use, also one that never failed; what is no longer used goes. */
-  #showOrigins(metrics: Metrics): void {
-    const used = new Set<string>();
-    for (const { provider, origin } of this.#demand.origins()) {
-      if (this.#collections.providers.get(provider) === undefined) continue;
-      const lane = laneOf(provider, origin);
-      used.add(lane);
-      metrics.origin(provider, origin, {
-        circuitOpen: this.#health.isOpen(lane),
-        rejectsAll: this.#health.rejectsAll(lane),
-        paused: this.#health.isPaused(lane),
-      });
-    }
-    for (const lane of this.#shownLanes) {
-      const { provider, origin } = splitLane(lane);
-      if (!used.has(lane)) metrics.removeOrigin(provider, origin);
-    }
-    this.#shownLanes = used;
   }
 }
 
@@ -555,15 +434,4 @@ function isNews(old: { metadata: ObjectMeta }, next: { metadata: ObjectMeta }): 
     old.metadata.deletionTimestamp !== next.metadata.deletionTimestamp ||
     old.metadata.annotations?.[REFRESH_REQUESTED_AT] !== next.metadata.annotations?.[REFRESH_REQUESTED_AT]
   );
-}
-
-function retryAfterOf(error: unknown): number {
-  return error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
-}
-
-function describe(error: unknown): LogFields {
-  if (error instanceof KubeError) return error.logged;
-  // A defect of ours: its name and place, never its message, which may quote a value.
-  if (!(error instanceof Error)) return { reason: 'Unknown' };
-  return { reason: error.name, at: error.stack?.split('\n').slice(1, 4).join(' ').trim() };
 }
