@@ -74,7 +74,7 @@ export function page(report: Report): string {
 Measured by \`npm run bench\`, which anyone can run; \`npm run bench -- --help\` says how. Figures are processor time where they can be: it says more
 of a program than the time on the wall of a machine that others use too. Each table begins with ratios, then come goals.
 
-${missed(Object.values(report).flatMap(({ rows }) => rows))}
+${missed(Object.values(report).flatMap(({ rows }) => rows))}${unmeasured(report)}
 
 ## The hot path
 
@@ -105,6 +105,12 @@ that is what a refresh of 3.7 requests was, in a benchmark that let tokens wait.
 What keeps memory small costs time: a heap that may grow by 60 % only is collected more often (\`src/v8-flags.ts\`).
 
 ${parts.join('\n')}`;
+}
+
+/** What goals there are besides is told by the benchmarks that have not run. */
+function unmeasured(report: Report): string {
+  const names = Object.keys(TITLES).filter(name => !(name in report));
+  return names.length === 0 ? '' : `\n\nNot on record yet, with their goals: ${names.join(', ')}.`;
 }
 
 function missed(rows: readonly Row[]): string {

@@ -23,6 +23,7 @@ it('says which goals are missed, and on which machine', () => {
   ];
   const text = page({ start: { on: ON, rows } });
   expect(text).toContain('Of 2 goals 1 are met. Missed:\n\n- RSS\n');
+  expect(text).toContain('Not on record yet, with their goals: refresh, ');
   expect(text).toContain(
     'Measured on 2026-11-22: tokensync 0.1.0, Node 24.21.0 (V8 13), Linux 6, 2 cores of Z80, 24 GiB.',
   );
