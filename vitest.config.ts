@@ -14,6 +14,9 @@ class LongestFirst extends BaseSequencer {
 /** Where kube-apiserver, etcd and kubectl are; without it the suite on a real control plane is skipped. */
 const real = (process.env.KUBEBUILDER_ASSETS ?? '') !== '';
 
+/** A real server has its own chance: UIDs, times, load. The output tells which test needed another try, and that one is looked into. */
+const RETRIES_ON_REAL = 1;
+
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
@@ -47,6 +50,7 @@ export default defineConfig({
                 setupFiles: ['test/support/leaks.ts', 'test/real/worlds.ts'],
                 testTimeout: 120_000,
                 hookTimeout: 120_000,
+                retry: RETRIES_ON_REAL,
                 // Each world has the whole cluster.
                 fileParallelism: false,
                 // After the others, which share the workers.
@@ -62,6 +66,7 @@ export default defineConfig({
                 globalSetup: ['test/real/setup.ts'],
                 setupFiles: ['test/support/leaks.ts'],
                 testTimeout: 120_000,
+                retry: RETRIES_ON_REAL,
               },
             },
           ]
