@@ -46,6 +46,8 @@ export default defineConfig({
               test: {
                 name: 'operator-real',
                 include: ['test/operator/**/*.test.ts', 'test/e2e/program.test.ts'],
+                // Shards on a real server are in test/real: a world there is not always seen to come to rest when a shard's list begins anew.
+                exclude: ['test/operator/shards*.test.ts'],
                 globalSetup: ['test/real/operator-plane.ts'],
                 setupFiles: ['test/support/leaks.ts', 'test/real/worlds.ts'],
                 testTimeout: 120_000,
