@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import type { Clock, Random } from '../../src/loop/clock.ts';
 import type { WireHandler, WireRequest, WireResponse } from '../wire.ts';
 import { Accounts } from './accounts.ts';
@@ -42,7 +42,7 @@ export class SimulatedProvider {
     this.accounts = new Accounts(options.lockAfter);
     // a key that repeats with the seed: then so do all tokens
     const key = createHmac('sha256', String(around.random.next())).update(name).digest();
-    this.tokens = new Tokens(name, createSecretKey(key), () => this.now());
+    this.tokens = new Tokens(name, key, () => this.now());
   }
 
   /** The provider's own time, milliseconds since 1970. */

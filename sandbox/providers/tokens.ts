@@ -1,4 +1,4 @@
-import { createHmac, type KeyObject } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 interface Issued {
   readonly account: string;
@@ -18,14 +18,14 @@ export class Tokens {
   /** All that were ever issued; {@link remembered} may hold fewer. */
   count = 0;
   readonly #name: string;
-  readonly #key: KeyObject;
+  readonly #mac: (text: string) => string;
   readonly #now: () => number;
   readonly #issued = new Map<string, Issued>();
 
-  /** @param now the provider's own time, milliseconds since 1970. */
-  constructor(name: string, key: KeyObject, now: () => number) {
+  /** @param key 32 bytes. @param now the provider's own time, milliseconds since 1970. */
+  constructor(name: string, key: Buffer, now: () => number) {
     this.#name = name;
-    this.#key = key;
+    this.#mac = macBy(key);
     this.#now = now;
   }
 
@@ -38,7 +38,7 @@ export class Tokens {
       exp: Math.floor(expiresAt / 1000),
       jti: `${this.#name}-${this.count++}`,
     };
-    const signed = `${segment({ alg: 'HS256', typ: 'JWT' })}.${segment(payload)}`;
+    const signed = `${JWT_HEADER}.${segment(payload)}`;
     return this.#remember(`${signed}.${this.#mac(signed)}`, account, Math.floor(expiresAt / 1000) * 1000);
   }
 
@@ -94,12 +94,21 @@ export class Tokens {
   #unique(): string {
     return this.#mac(`${this.#name}/${this.count++}`);
   }
+}
 
-  #mac(text: string): string {
-    return createHmac('sha256', this.#key).update(text).digest('base64url');
-  }
+/** HMAC-SHA256 (RFC 2104) by two hashes in one go each: node's `Hmac` costs more than all the rest of a token. */
+function macBy(key: Buffer): (text: string) => string {
+  const block = Buffer.concat([key], 64);
+  const inner = block.map(byte => byte ^ 0x36);
+  const outer = Buffer.concat([block.map(byte => byte ^ 0x5c)], 64 + 32);
+  return text => {
+    outer.write(hash('sha256', Buffer.concat([inner, Buffer.from(text)]), 'binary'), 64, 'binary');
+    return hash('sha256', outer, 'base64url');
+  };
 }
 
 function segment(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
+
+const JWT_HEADER = segment({ alg: 'HS256', typ: 'JWT' });
