@@ -14,6 +14,8 @@ export interface WireDispatcherOptions {
    * its effect, which is the default; or after, as the event of a write mostly does.
    */
   readonly streamsFirst?: () => boolean;
+  /** Who sends all of it. */
+  readonly sender?: string;
 }
 
 /**
@@ -57,6 +59,7 @@ export class WireDispatcher extends Dispatcher {
       onBug: this.#options.onBug ?? rethrow,
       onDone: () => this.#done(exchange),
       streamsFirst: this.#options.streamsFirst ?? (() => true),
+      sender: this.#options.sender,
     });
     this.#open.add(exchange);
     exchange.start(this.#options.latency?.clock, this.#options.latency?.ms(origin) ?? 0);

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { type Dispatcher, errors } from 'undici';
 import type { Clock, Timer } from '../src/loop/clock.ts';
+import { remembering } from './remember.ts';
 import type { WireHandler, WireRequest, WireResponse, WireSink } from './wire.ts';
 
 /** What a client may not put into a request; undici refuses it before anything is sent. */
@@ -16,6 +17,7 @@ interface ExchangeOptions {
   readonly onDone: () => void;
   /** See `WireDispatcherOptions`. */
   readonly streamsFirst: () => boolean;
+  readonly sender: string | undefined;
 }
 
 /** One request and its answer, between an undici handler and a `WireHandler`. Also the handler's controller. */
@@ -26,7 +28,7 @@ export class Exchange implements Dispatcher.DispatchController {
   rawHeaders: null = null;
   rawTrailers: null = null;
   readonly #options: ExchangeOptions;
-  #abort: AbortController | undefined;
+  #request: Sent | undefined;
   #delay: Timer | undefined;
   #over = false;
 
@@ -36,9 +38,10 @@ export class Exchange implements Dispatcher.DispatchController {
 
   /** @param delayMs how long the request takes to arrive. */
   start(clock: Clock | undefined, delayMs: number): void {
-    let request: WireRequest;
+    let request: Sent;
     try {
-      request = this.#wireRequest();
+      request = new Sent(this.#options);
+      this.#request = request;
       this.#options.handler.onRequestStart?.(this, {});
     } catch (error) {
       this.fail(error as Error);
@@ -67,7 +70,7 @@ export class Exchange implements Dispatcher.DispatchController {
   fail(error: Error): void {
     if (this.#over) return;
     this.#end();
-    this.#abort?.abort();
+    this.#request?.leave();
     this.#options.handler.onResponseError?.(this, error);
   }
 
@@ -77,7 +80,7 @@ export class Exchange implements Dispatcher.DispatchController {
     this.#options.onDone();
   }
 
-  #serve(request: WireRequest): void {
+  #serve(request: Sent): void {
     if (this.#over) return;
     const { server, origin, onBug } = this.#options;
     if (server === undefined) {
@@ -148,36 +151,48 @@ export class Exchange implements Dispatcher.DispatchController {
       this.fail(error as Error);
     }
   }
+}
 
-  #wireRequest(): WireRequest {
-    const { origin, request } = this.#options;
+/** Addresses come again: what is made of one is shared, and changed by nobody. */
+const urlOf = remembering(address => new URL(address));
+
+/** A request as its server sees it. */
+class Sent implements WireRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+  readonly sender?: string;
+  #gone = false;
+  #abort: AbortController | undefined;
+
+  /** Throws what undici does of a request that cannot be sent. */
+  constructor({ origin, request, sender }: ExchangeOptions) {
     if (BAD_PATH.test(request.path)) throw new errors.InvalidArgumentError('invalid request path');
-    const headers: Record<string, string> = { host: origin.slice(origin.indexOf('//') + 2) };
-    for (const [name, value] of headerPairs(request.headers)) {
-      if (BAD_HEADER.test(value)) throw new errors.InvalidArgumentError(`invalid ${name} header`);
-      headers[name.toLowerCase()] = value;
-    }
+    const headers = readHeaders(origin.slice(origin.indexOf('//') + 2), request.headers);
     const body = bodyOf(request.body);
     if (body.length > 0) headers['content-length'] = String(body.length);
     const query = request.query === undefined ? '' : `?${new URLSearchParams(request.query)}`;
-    const url = new URL(`${origin}${request.path}${query}`);
-    // made only when asked for: most handlers answer at once
-    const signal = (): AbortSignal => {
-      if (this.#abort === undefined) {
-        this.#abort = new AbortController();
-        if (this.#over) this.#abort.abort();
-      }
-      return this.#abort.signal;
-    };
-    return {
-      method: request.method,
-      url,
-      headers,
-      body,
-      get signal() {
-        return signal();
-      },
-    };
+    this.method = request.method;
+    this.url = urlOf(`${origin}${request.path}${query}`);
+    this.headers = headers;
+    this.body = body;
+    if (sender !== undefined) this.sender = sender;
+  }
+
+  /** Made only when asked for: most servers answer at once. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#gone) this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+
+  /** Its client has gone. */
+  leave(): void {
+    this.#gone = true;
+    this.#abort?.abort();
   }
 }
 
@@ -210,41 +225,51 @@ class Sink implements WireSink {
   /** Each call brings one chunk, the oldest. A tick comes when all microtasks are done, and so what an answer sets off. */
   #later(chunk: Chunk): void {
     this.#queue.push(chunk);
-    const next = (): void => {
-      const oldest = this.#queue.shift();
-      if (oldest !== undefined) this.#receive(oldest);
-    };
-    if (this.#first()) queueMicrotask(next);
-    else process.nextTick(next);
+    if (this.#first()) queueMicrotask(this.#next);
+    else process.nextTick(this.#next);
   }
+
+  readonly #next = (): void => {
+    const oldest = this.#queue.shift();
+    if (oldest !== undefined) this.#receive(oldest);
+  };
 }
 
 function headersOf(response: WireResponse, body: Buffer | undefined): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(response.headers ?? {})) headers[name.toLowerCase()] = value;
+  const given = response.headers ?? {};
+  for (const name of Object.keys(given)) headers[name.toLowerCase()] = given[name] ?? '';
   if (body !== undefined) headers['content-length'] = String(body.length);
   return headers;
 }
 
-function* headerPairs(headers: Dispatcher.DispatchOptions['headers']): Generator<[string, string]> {
-  if (headers === null || headers === undefined) return;
-  if (Array.isArray(headers)) {
-    for (let index = 0; index + 1 < headers.length; index += 2) {
-      yield [String(headers[index]), String(headers[index + 1])];
+function readHeaders(host: string, given: Dispatcher.DispatchOptions['headers']): Record<string, string> {
+  const headers: Record<string, string> = { host };
+  const add = (name: string, value: string): void => {
+    if (BAD_HEADER.test(value)) throw new errors.InvalidArgumentError(`invalid ${name} header`);
+    headers[name.toLowerCase()] = value;
+  };
+  if (given === null || given === undefined) return headers;
+  if (Array.isArray(given)) {
+    for (let index = 0; index + 1 < given.length; index += 2) {
+      add(String(given[index]), String(given[index + 1]));
     }
-    return;
+    return headers;
   }
   const pairs =
-    Symbol.iterator in headers
-      ? (headers as Iterable<[string, string | string[] | undefined]>)
-      : Object.entries(headers);
+    Symbol.iterator in given
+      ? (given as Iterable<[string, string | string[] | undefined]>)
+      : Object.entries(given);
   for (const [name, value] of pairs) {
-    if (value !== undefined) yield [name, Array.isArray(value) ? value.join(', ') : `${value}`];
+    if (value !== undefined) add(name, Array.isArray(value) ? value.join(', ') : `${value}`);
   }
+  return headers;
 }
 
+const NOTHING = Buffer.alloc(0);
+
 function bodyOf(body: Dispatcher.DispatchOptions['body']): Buffer {
-  if (body === null || body === undefined) return Buffer.alloc(0);
+  if (body === null || body === undefined) return NOTHING;
   if (typeof body === 'string') return Buffer.from(body);
   if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   throw new errors.InvalidArgumentError('the sandbox takes a string or bytes as a body');

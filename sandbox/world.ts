@@ -150,11 +150,7 @@ export function createWorld(
             return response;
           },
         }),
-        toProviders: origin => {
-          const handler = toProviders(origin);
-          const sender = name.slice(name.lastIndexOf('/') + 1);
-          return handler && (request => handler({ ...request, sender }));
-        },
+        toProviders,
         eventsFirst: options.eventsFirst ?? (() => true),
         write: line => {
           if (keepLogs) logs.push(line);
@@ -187,6 +183,7 @@ function startOperator(options: {
     HOME: '/nonexistent',
   });
   if (parsed.kind !== 'run') throw new Error(parsed.text);
+  const instance = name.slice(name.lastIndexOf('/') + 1);
   const life = new Life();
   const clock = new MortalClock(options.clock, life);
   const line = new Line(life);
@@ -194,7 +191,10 @@ function startOperator(options: {
     route: over(line, options.toApi),
     streamsFirst: options.eventsFirst,
   });
-  const toProviders = new WireDispatcher({ route: over(new Line(life), options.toProviders) });
+  const toProviders = new WireDispatcher({
+    route: over(new Line(life), options.toProviders),
+    sender: instance,
+  });
   let dead = false;
   let exitCode: 1 | undefined;
   const composition = compose(parsed.config, {
@@ -202,7 +202,7 @@ function startOperator(options: {
     random,
     endpoint: fixedEndpoint(API, toApi),
     operatorNamespace: 'tokensync',
-    instance: name.slice(name.lastIndexOf('/') + 1),
+    instance,
     randomBytes: size => derivedBytes(`${name}/${random.next()}`, size),
     providerDispatcher: toProviders,
     ...(readAtStart === undefined ? {} : { readAtStart }),
