@@ -15,7 +15,7 @@ import type { Registry } from './registry.ts';
 import { type Form, listText, negotiate, objectText, type Table } from './represent.ts';
 import { JSON_TYPE, json, NOWHERE, text } from './responses.ts';
 import { compileSelectors } from './selectors.ts';
-import { readShards } from './shards.ts';
+import { readShards, type Shards } from './shards.ts';
 import { readWatch, Watch } from './watch.ts';
 
 const LARGEST_BODY_BYTES = 3 * 1024 * 1024;
@@ -63,32 +63,28 @@ export class Endpoints {
       includeObject: call.params.get('includeObject') ?? 'Metadata',
       now: this.parts.clock.wall(),
     });
-    const shards = this.parts.sharding ? readShards(call.params) : undefined;
-    const matches = compileSelectors(kind, call.params, shards);
     switch (call.verb) {
       case 'get':
         return text(
           200,
-          objectText(kind, this.parts.objects.find(kind, call.namespace, call.name), form, table()),
+          objectText(kind, this.parts.objects.find(kind, call.namespace, call.name), form, table),
         );
       case 'list': {
-        const { versions, metadata } = listPage(
-          this.parts.objects.store,
-          kind,
-          call.namespace,
-          matches,
-          call.params,
-        );
+        const shards = this.shards(call);
+        const matches = compileSelectors(kind, call.params, shards);
+        const { store } = this.parts.objects;
+        const { versions, metadata } = listPage(store, kind, call.namespace, matches, call.params);
         if (shards !== undefined) metadata.shardInfo = { selector: shards.selector };
-        return text(200, listText(kind, versions, metadata, form, table()));
+        return text(200, listText(kind, versions, metadata, form, table));
       }
       case 'watch': {
         const { namespace } = call;
+        const matches = compileSelectors(kind, call.params, this.shards(call));
         const parts = { kind, namespace, matches, form, table };
         return this.watch(readWatch(parts, call.params, this.parts.watchList, this.parts.random), request);
       }
       case 'create':
-        return this.written(kind, form, table(), this.create(kind, call, request), call);
+        return this.written(kind, form, table, this.create(kind, call, request), call);
       case 'update': {
         const old = this.parts.objects.find(kind, call.namespace, call.name);
         const body = kind.decode(readBody(request));
@@ -100,27 +96,27 @@ export class Endpoints {
           false,
           writeOptions(call, request),
         );
-        return this.written(kind, form, table(), written, call);
+        return this.written(kind, form, table, written, call);
       }
       case 'patch':
-        return this.written(kind, form, table(), this.patch(kind, call, request), call);
+        return this.written(kind, form, table, this.patch(kind, call, request), call);
       case 'delete':
-        return this.remove(kind, call, request, form, table());
+        return this.remove(kind, call, request, form, table);
       case 'deletecollection': {
-        const { versions, metadata } = listPage(
-          this.parts.objects.store,
-          kind,
-          call.namespace,
-          matches,
-          new URLSearchParams(),
-        );
+        const { store } = this.parts.objects;
+        const matches = compileSelectors(kind, call.params, this.shards(call));
+        const { versions, metadata } = listPage(store, kind, call.namespace, matches, new URLSearchParams());
         const dryRun = readDelete(call, request).dryRun;
         for (const version of versions) this.parts.objects.remove(kind, version, { dryRun });
-        return text(200, listText(kind, versions, metadata, form, table()));
+        return text(200, listText(kind, versions, metadata, form, table));
       }
       default:
         throw methodNotAllowed();
     }
+  }
+
+  private shards({ params }: Call): Shards | undefined {
+    return this.parts.sharding ? readShards(params) : undefined;
   }
 
   private describe(call: Call): WireResponse {
@@ -166,7 +162,7 @@ export class Endpoints {
     return this.parts.objects.update(kind, old, kind.decode(patched), subresource, true, options);
   }
 
-  private written(kind: Kind, form: Form, table: Table, written: Written, call: Call): WireResponse {
+  private written(kind: Kind, form: Form, table: () => Table, written: Written, call: Call): WireResponse {
     const { version, created, unknown } = written;
     const response = text(created ? 201 : 200, objectText(kind, version, form, table));
     if (unknown.length === 0 || call.params.get('fieldValidation') === 'Ignore') return response;
@@ -174,7 +170,7 @@ export class Endpoints {
     return { ...response, headers: { ...response.headers, warning } };
   }
 
-  private remove(kind: Kind, call: Call, request: WireRequest, form: Form, table: Table): WireResponse {
+  private remove(kind: Kind, call: Call, request: WireRequest, form: Form, table: () => Table): WireResponse {
     const version = this.parts.objects.find(kind, call.namespace, call.name);
     const { orphan, ...options } = readDelete(call, request);
     const { uid } = version.object.metadata;

@@ -1,3 +1,4 @@
+import { remembering } from '../remember.ts';
 import { equal, type FieldSet, isObject, type Json, type JsonObject } from './json.ts';
 import { childSchema, itemKey, type Schema } from './schema.ts';
 
@@ -80,16 +81,8 @@ export function itemsOf(value: Json | undefined, schema: Schema | undefined): Ma
 
 const LEAF: FieldSet = {};
 
-/** A member of a map. The few keys come again with every write, and a text that was made before is found sooner. */
-const elements = new Map<string, string>();
-function elementOf(key: string): string {
-  const known = elements.get(key);
-  if (known !== undefined) return known;
-  if (elements.size > 10_000) elements.clear();
-  const element = `f:${key}`;
-  elements.set(key, element);
-  return element;
-}
+/** A member of a map: the few keys come again with every write. */
+const elementOf = remembering(key => `f:${key}`);
 
 /**
  * The fields that a value has: with `containers`, maps and lists themselves as well (what an update owns);
@@ -207,22 +200,31 @@ function pathElement(element: string): string {
     .join(',')}]`;
 }
 
-/** The value with another laid over it: maps and keyed lists are merged, everything else is replaced. */
+/** The value with another laid over it: maps and keyed lists are merged, everything else is replaced. What did not change keeps its identity. */
 export function merge(live: Json | undefined, applied: Json, schema: Schema | undefined): Json {
   if (typeof applied !== 'object') return applied;
   if (isGranularMap(live, schema) && isGranularMap(applied, schema)) {
-    const result = { ...live };
+    let result = live;
     for (const key of Object.keys(applied)) {
       const value = applied[key];
-      if (value !== undefined) result[key] = merge(live[key], value, childSchema(schema, key));
+      if (value === undefined) continue;
+      const merged = merge(live[key], value, childSchema(schema, key));
+      if (merged === live[key]) continue;
+      if (result === live) result = { ...live };
+      result[key] = merged;
     }
     return result;
   }
   const before = itemsOf(live, schema);
   const after = itemsOf(applied, schema);
   if (before === undefined || after === undefined) return equal(live, applied) ? (live ?? applied) : applied;
-  for (const [key, item] of after) before.set(key, merge(before.get(key), item, schema?.items));
-  return [...before.values()];
+  let changed = false;
+  for (const [key, item] of after) {
+    const merged = merge(before.get(key), item, schema?.items);
+    changed ||= merged !== before.get(key);
+    before.set(key, merged);
+  }
+  return changed || live === undefined ? [...before.values()] : live;
 }
 
 /** Takes away what was in `dropped` and is in nobody's set now; a container that this leaves empty goes too. */
@@ -264,3 +266,14 @@ function pruneEach(
   }
   return changed;
 }
+
+const texts = new WeakMap<FieldSet, string>();
+const setOf = remembering(text => {
+  const set = JSON.parse(text) as FieldSet;
+  texts.set(set, text);
+  return set;
+});
+
+/** The objects of a kind have their fields from the same few writers: equal sets are one, and its JSON is made once. */
+export const shared = (set: FieldSet): FieldSet => (texts.has(set) ? set : setOf(JSON.stringify(set)));
+export const setText = (set: FieldSet): string => texts.get(set) ?? JSON.stringify(set);

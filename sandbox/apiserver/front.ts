@@ -41,8 +41,7 @@ export class Front {
   private log(call: Call, response: WireResponse): WireResponse {
     const at = this.clock.wall();
     const status = response.fault === undefined ? response.status : 0;
-    const { params: _, ...asked } = call;
-    this.requests.add({ ...asked, status, at });
+    this.requests.add({ ...call, status, at });
     return { ...response, headers: { ...response.headers, date: this.date(at) } };
   }
 

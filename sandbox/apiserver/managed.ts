@@ -10,6 +10,8 @@ import {
   merge,
   pathsOf,
   prune,
+  setText,
+  shared,
   union,
 } from './fields.ts';
 import {
@@ -19,6 +21,7 @@ import {
   type JsonObject,
   type KubeObject,
   type ManagedEntry,
+  type Meta,
   objectOr,
 } from './json.ts';
 import type { Kind } from './kind.ts';
@@ -63,9 +66,30 @@ const makeEntry = (
   apiVersion: kind.apiVersion,
   time: now,
   fieldsType: 'FieldsV1',
-  fieldsV1,
+  fieldsV1: shared(fieldsV1),
   ...(subresource === '' ? {} : { subresource }),
 });
+
+/** The JSON of an object's metadata, most of which is mostly this. */
+export function metaText(meta: Meta): string {
+  const { managedFields } = meta;
+  if (managedFields === undefined) return JSON.stringify(meta);
+  const rest = JSON.stringify({ ...meta, managedFields: undefined });
+  return `${rest.slice(0, -1)},"managedFields":[${managedFields.map(entryText).join(',')}]}`;
+}
+
+function entryText({
+  fieldsV1,
+  manager,
+  operation,
+  apiVersion,
+  time,
+  fieldsType,
+  subresource,
+}: ManagedEntry): string {
+  const rest = JSON.stringify({ manager, operation, apiVersion, time, fieldsType, subresource });
+  return `{"fieldsV1":${setText(fieldsV1)},${rest.slice(1)}`;
+}
 
 /** Applies first, then by age. */
 function sorted(entries: ManagedEntry[]): ManagedEntry[] {
@@ -76,11 +100,13 @@ function sorted(entries: ManagedEntry[]): ManagedEntry[] {
 
 function withoutFields(entries: readonly ManagedEntry[], fields: Fields): ManagedEntry[] {
   if (fields === undefined) return [...entries];
-  return entries.flatMap(entry => {
+  const result: ManagedEntry[] = [];
+  for (const entry of entries) {
     const left = difference(entry.fieldsV1, fields);
-    if (left === entry.fieldsV1) return [entry];
-    return left === undefined ? [] : [{ ...entry, fieldsV1: left }];
-  });
+    if (left === entry.fieldsV1) result.push(entry);
+    else if (left !== undefined) result.push({ ...entry, fieldsV1: shared(left) });
+  }
+  return result;
 }
 
 /** The entries after a write that was no apply: the writer owns what it changed. */
@@ -180,21 +206,13 @@ function reassemble(
   managedFields: ManagedEntry[],
 ): KubeObject {
   if (subresource === 'status') return { ...live, ...after, metadata: { ...live.metadata, managedFields } };
-  const {
-    labels: _,
-    annotations: __,
-    finalizers: ___,
-    ownerReferences: ____,
-    generateName: _____,
-    ...fixed
-  } = live.metadata;
+  const owned = objectOr(after.metadata);
+  const metadata: Meta = { ...live.metadata, ...owned, managedFields };
+  for (const key of OWNED_META) {
+    if (metadata[key] !== undefined && owned[key] === undefined) delete metadata[key];
+  }
   const { apiVersion } = kind;
-  const result: KubeObject = {
-    ...after,
-    apiVersion,
-    kind: kind.kind,
-    metadata: { ...fixed, ...objectOr(after.metadata), managedFields },
-  };
+  const result: KubeObject = { ...after, apiVersion, kind: kind.kind, metadata };
   if (kind.statusSubresource && live.status !== undefined) result.status = live.status;
   return result;
 }

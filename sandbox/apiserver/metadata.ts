@@ -1,3 +1,4 @@
+import { remembering } from '../remember.ts';
 import { type Cause, cause } from './errors.ts';
 import type { Meta } from './json.ts';
 
@@ -19,23 +20,13 @@ const VALUE_RULE =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /** Keys are few and come again with every write. */
-const qualified = new Map<string, boolean>();
-function isQualified(key: string): boolean {
-  const known = qualified.get(key);
-  if (known !== undefined) return known;
-  if (qualified.size > 10_000) qualified.clear();
-  const answer = readsQualified(key);
-  qualified.set(key, answer);
-  return answer;
-}
-
-function readsQualified(key: string): boolean {
+const isQualified = remembering((key): boolean => {
   const slash = key.indexOf('/');
   const name = key.slice(slash + 1);
   const prefix = key.slice(0, Math.max(0, slash));
   if (slash >= 0 && (prefix.length > 253 || !SUBDOMAIN.test(prefix))) return false;
   return name.length <= 63 && QUALIFIED.test(name);
-}
+});
 
 export function nameMistakes(meta: Meta, isNamespace: boolean): Cause[] {
   const { name } = meta;

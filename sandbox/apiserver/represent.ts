@@ -1,3 +1,4 @@
+import { remembering } from '../remember.ts';
 import { nameColumn } from './columns.ts';
 import { ApiError } from './errors.ts';
 import type { JsonObject, KubeObject } from './json.ts';
@@ -15,7 +16,10 @@ const FULL: Form = { as: 'full', list: undefined };
 
 /** Reads an Accept header: the first that we can serve. */
 export function negotiate(accept: string | undefined): Form {
-  if (accept === undefined || !accept.includes('as=')) return FULL;
+  return accept === undefined || !accept.includes('as=') ? FULL : formOf(accept);
+}
+
+const formOf = remembering((accept): Form => {
   for (const option of accept.split(',')) {
     const [type = '', ...params] = option.split(';').map(part => part.trim());
     if (type !== 'application/json') continue;
@@ -27,7 +31,7 @@ export function negotiate(accept: string | undefined): Form {
     if (as === 'PartialObjectMetadataList') return { as: 'partial', list: true };
   }
   throw new ApiError(406, 'NotAcceptable', 'only the following media types are accepted: application/json');
-}
+});
 
 const partial = ({ metadata }: KubeObject): JsonObject => ({
   kind: 'PartialObjectMetadata',
@@ -65,11 +69,11 @@ const toTable = (kind: Kind, rows: JsonObject[], metadata: JsonObject): JsonObje
 });
 
 /** The JSON text of one object. */
-export function objectText(kind: Kind, version: Version, form: Form, table: Table): string {
+export function objectText(kind: Kind, version: Version, form: Form, table: () => Table): string {
   if (form.as === 'full') return version.text(kind.apiVersion, kind.encode);
   if (form.as === 'partial') return version.text('partial', partial);
   const { resourceVersion } = version.object.metadata;
-  return JSON.stringify(toTable(kind, [row(kind, version.object, table)], { resourceVersion }));
+  return JSON.stringify(toTable(kind, [row(kind, version.object, table())], { resourceVersion }));
 }
 
 export function listText(
@@ -77,16 +81,11 @@ export function listText(
   versions: readonly Version[],
   metadata: JsonObject,
   form: Form,
-  table: Table,
+  table: () => Table,
 ): string {
   if (form.as === 'table') {
-    return JSON.stringify(
-      toTable(
-        kind,
-        versions.map(({ object }) => row(kind, object, table)),
-        metadata,
-      ),
-    );
+    const rows = versions.map(({ object }) => row(kind, object, table()));
+    return JSON.stringify(toTable(kind, rows, metadata));
   }
   if (form.list === false) {
     const what = `the requested object is a list (${kind.listKind})`;

@@ -1,3 +1,4 @@
+import { remembering } from '../remember.ts';
 import type { WireRequest } from '../wire.ts';
 import type { Call } from './faults.ts';
 
@@ -13,7 +14,14 @@ const VERBS: Readonly<Record<string, string>> = {
 };
 
 export function readCall({ method, url }: WireRequest): Call {
-  const { pathname, searchParams: params } = url;
+  return callOf(`${method} ${url.href}`);
+}
+
+/** The same is asked of an object again and again. */
+const callOf = remembering((asked): Call => {
+  const space = asked.indexOf(' ');
+  const method = asked.slice(0, space);
+  const { pathname, searchParams: params } = new URL(asked.slice(space + 1));
   const dryRun = params.getAll('dryRun').includes('All');
   const [root = '', ...rest] = pathname.split('/').slice(1).map(decode);
   const [group, version = '', ...path] = root === 'api' ? ['', ...rest] : rest;
@@ -48,7 +56,7 @@ export function readCall({ method, url }: WireRequest): Call {
     namespace: inside ? path[1] : undefined,
     name,
   };
-}
+});
 
 const NAMESPACE_PARTS = new Set(['status', 'finalize']);
 

@@ -68,7 +68,8 @@ export const Schema: z.ZodType<Schema> = z.looseObject({
 
 /** The schema of a key: declared, or what `additionalProperties` says of all others. */
 export function childSchema(schema: Schema | undefined, key: string): Schema | undefined {
-  const { properties, additionalProperties } = schema ?? {};
+  if (schema === undefined) return undefined;
+  const { properties, additionalProperties } = schema;
   if (properties !== undefined && Object.hasOwn(properties, key)) return properties[key];
   return typeof additionalProperties === 'object' ? additionalProperties : undefined;
 }
@@ -78,11 +79,13 @@ export function itemKey(schema: Schema | undefined, item: Json): string | undefi
   const type = schema?.['x-kubernetes-list-type'];
   if (type === 'set') return `v:${JSON.stringify(item)}`;
   if (type !== 'map' || !isObject(item)) return undefined;
-  const key: JsonObject = {};
+  let key = '';
   for (const name of schema?.['x-kubernetes-list-map-keys'] ?? []) {
-    key[name] = item[name] ?? schema?.items?.properties?.[name]?.default;
+    const value = item[name] ?? schema?.items?.properties?.[name]?.default;
+    if (value !== undefined)
+      key += `${key === '' ? '' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`;
   }
-  return `k:${JSON.stringify(key)}`;
+  return `k:{${key}}`;
 }
 
 /**
@@ -137,12 +140,24 @@ function normaliseMap(
       result[key] = same ? entry : normalise(entry, before[key], child, unknown, join(path, key));
     }
   }
-  for (const key in schema.properties) {
-    const child = schema.properties[key];
-    if (child?.default === undefined || result[key] !== undefined) continue;
-    result[key] = normalise(child.default, before[key], child, unknown, join(path, key));
+  for (const [key, child, byDefault] of defaultsOf(schema)) {
+    if (result[key] !== undefined) continue;
+    result[key] = normalise(byDefault, before[key], child, unknown, join(path, key));
   }
   return isObject(old) && sameMembers(result, old) ? old : result;
+}
+
+const defaults = new WeakMap<Schema, [string, Schema, Json][]>();
+
+/** Of the properties that have one. */
+function defaultsOf(schema: Schema): [string, Schema, Json][] {
+  const known = defaults.get(schema);
+  if (known !== undefined) return known;
+  const found = Object.entries(schema.properties ?? {}).flatMap(([key, child]): [string, Schema, Json][] =>
+    child.default === undefined ? [] : [[key, child, child.default]],
+  );
+  defaults.set(schema, found);
+  return found;
 }
 
 const join = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`);

@@ -32,7 +32,8 @@ export function settle(
   }
   for (const [field, check] of kind.validators) {
     const value = normal[field];
-    if (value !== undefined && value !== old?.[field]) causes.push(...check(value, field));
+    const before = old?.[field];
+    if (value !== undefined && value !== before) causes.push(...check(value, field, before));
   }
   const { name } = draft.metadata;
   if (blocksRules(causes)) throw invalid(kind, name, kind.custom ? [...causes, UNCHECKED] : causes);
@@ -62,8 +63,7 @@ const UNCHECKED: Cause = {
 /** Generations count changes of what is wanted: everything but metadata and, where it has its own path, status. */
 function specChanged(kind: Kind, next: KubeObject, old: KubeObject): boolean {
   if (old.metadata.generation === undefined) return false;
-  const ignored = kind.statusSubresource ? ['metadata', 'status'] : ['metadata'];
-  return [...new Set([...Object.keys(next), ...Object.keys(old)])].some(
-    key => !ignored.includes(key) && !equal(next[key], old[key]),
-  );
+  const differs = (key: string): boolean =>
+    key !== 'metadata' && !(key === 'status' && kind.statusSubresource) && !equal(next[key], old[key]);
+  return Object.keys(next).some(differs) || Object.keys(old).some(differs);
 }

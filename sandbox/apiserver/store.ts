@@ -1,4 +1,5 @@
 import type { JsonObject, KubeObject } from './json.ts';
+import { metaText } from './managed.ts';
 
 /** One version of an object; its JSON is made once, for the answer and for every watch. The metadata is the same in all forms. */
 export class Version {
@@ -15,7 +16,7 @@ export class Version {
   text(form: string, make: (object: KubeObject) => JsonObject): string {
     let text = this.texts.get(form);
     if (text === undefined) {
-      this.meta ??= JSON.stringify(this.object.metadata);
+      this.meta ??= metaText(this.object.metadata);
       const { metadata: _, ...rest } = make(this.object);
       text = `{"metadata":${this.meta},${JSON.stringify(rest).slice(1)}`;
       this.texts.set(form, text);
@@ -70,6 +71,7 @@ export class Store {
     return this.tables.get(table)?.get(key);
   }
 
+  /** @param object nobody else's, nor its metadata: it gets its version here. */
   put(table: string, key: string, object: KubeObject): Version {
     const previous = this.get(table, key);
     const version = this.next(object);
@@ -87,15 +89,16 @@ export class Store {
   remove(table: string, key: string, last?: KubeObject): void {
     const previous = this.get(table, key);
     if (previous === undefined) return;
-    const version = this.next(last ?? previous.object);
+    const object = last ?? previous.object;
+    const version = this.next({ ...object, metadata: { ...object.metadata } });
     this.tables.get(table)?.delete(key);
     this.publish({ type: 'DELETED', table, key, version, previous });
   }
 
   private next(object: KubeObject): Version {
     this.current += 1;
-    const metadata = { ...object.metadata, resourceVersion: String(this.current) };
-    return new Version({ ...object, metadata }, this.current);
+    object.metadata.resourceVersion = String(this.current);
+    return new Version(object, this.current);
   }
 
   /** A listener may write: what follows from that is delivered after, so that all see one order. */

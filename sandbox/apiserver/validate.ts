@@ -1,10 +1,14 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { remembering } from '../remember.ts';
 import { type Cause, cause } from './errors.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 import { childSchema, itemKey, type Schema } from './schema.ts';
 
-/** Checks values against a structural schema, and says what is wrong in the words of the real API server. */
-export type Validator = (value: Json, path: string) => Cause[];
+/**
+ * Checks values against a structural schema, and says what is wrong in the words of the real API server.
+ * What is identical to a part of `old` was checked when that was written.
+ */
+export type Validator = (value: Json, path: string, old?: Json) => Cause[];
 
 /** After these the real server leaves the CEL rules unchecked, since they might not even evaluate. */
 const BLOCKING = new Set([
@@ -26,20 +30,35 @@ const ajv = new Ajv({
   logger: false,
   verbose: true,
   formats: {
-    'date-time': (text: string) => DATE_TIME.test(text) && !Number.isNaN(Date.parse(text)),
+    'date-time': remembering(text => DATE_TIME.test(text) && !Number.isNaN(Date.parse(text))),
   },
 });
 
 export function compileValidator(schema: Schema): Validator {
-  let check: ValidateFunction | undefined;
+  const { properties = {}, ...shell } = schema;
+  const checkShell = compileCheck(shell);
+  const members = Object.entries(properties).map(([key, child]) => [key, compileCheck(child)] as const);
   const unique = new Set<Schema>();
   findUniqueLists(schema, unique);
+  return (value, path, old) => {
+    const causes = checkShell(value, path);
+    const all = isObject(value) ? value : {};
+    for (const [key, check] of members) {
+      const member = all[key];
+      if (member === undefined || (isObject(old) && member === old[key])) continue;
+      causes.push(...check(member, `${path}.${key}`));
+    }
+    findDuplicates(unique, value, old, schema, path, causes);
+    return causes;
+  };
+}
+
+/** Compiled when first needed: that takes long. */
+function compileCheck(schema: Schema): (value: Json, path: string) => Cause[] {
+  let check: ValidateFunction | undefined;
   return (value, path) => {
     check ??= ajv.compile(toJsonSchema(schema));
-    const errors = check(value) ? [] : firstOfText(check.errors ?? []);
-    const causes = errors.map(error => toCause(error, value, path));
-    findDuplicates(unique, value, schema, path, causes);
-    return causes;
+    return check(value) ? [] : firstOfText(check.errors ?? []).map(error => toCause(error, value, path));
   };
 }
 
@@ -178,11 +197,12 @@ function findUniqueLists(schema: Schema, found: Set<Schema>): boolean {
 function findDuplicates(
   unique: ReadonlySet<Schema>,
   value: Json,
+  old: Json | undefined,
   schema: Schema,
   path: string,
   causes: Cause[],
 ): void {
-  if (!unique.has(schema)) return;
+  if (value === old || !unique.has(schema)) return;
   if (Array.isArray(value)) {
     const seen = new Set<string>();
     value.forEach((item, index) => {
@@ -195,14 +215,14 @@ function findDuplicates(
         causes.push(cause.duplicate(at, JSON.parse(key.slice(2)) as Json));
       }
       if (key !== undefined) seen.add(key);
-      if (schema.items !== undefined) findDuplicates(unique, item, schema.items, at, causes);
+      if (schema.items !== undefined) findDuplicates(unique, item, undefined, schema.items, at, causes);
     });
   } else if (isObject(value)) {
     for (const key of Object.keys(value)) {
       const child = childSchema(schema, key);
       const item = value[key];
       if (child === undefined || item === undefined || !unique.has(child)) continue;
-      findDuplicates(unique, item, child, `${path}.${key}`, causes);
+      findDuplicates(unique, item, isObject(old) ? old[key] : undefined, child, `${path}.${key}`, causes);
     }
   }
 }

@@ -141,7 +141,7 @@ export class Watch {
 
   private text(version: Version): string {
     const { kind, form, table } = this.request;
-    return objectText(kind, version, form, table());
+    return objectText(kind, version, form, table);
   }
 
   private write(type: string, object: string): void {
