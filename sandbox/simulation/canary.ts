@@ -1,3 +1,4 @@
+import { isObject, type Json } from '../apiserver/json.ts';
 import { OPAQUE_MARK } from '../providers/tokens.ts';
 
 /** Stands in every secret input of a simulation. */
@@ -13,6 +14,24 @@ const SECRETS = new RegExp([SECRET_MARK, OPAQUE_MARK, JWT_MARK].flatMap(spelling
  */
 export function holdsSecret(text: string): boolean {
   return SECRETS.test(text);
+}
+
+/**
+ * The same of all texts of an object, keys included, that did not stand in the one before: that was searched when it came.
+ * What did not change is the identical tree in both.
+ */
+export function bringsSecret(value: Json | undefined, before: Json | undefined): boolean {
+  if (value === before) return false;
+  if (typeof value === 'string') return holdsSecret(value);
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) {
+    const items = Array.isArray(before) ? before : [];
+    return value.some((item, index) => bringsSecret(item, items[index]));
+  }
+  const members = isObject(before) ? before : {};
+  return Object.keys(value).some(
+    key => (!Object.hasOwn(members, key) && holdsSecret(key)) || bringsSecret(value[key], members[key]),
+  );
 }
 
 function spellings(mark: string): string[] {

@@ -6,7 +6,7 @@ import type { LogEntry } from '../providers/log.ts';
 import { seeded } from '../random.ts';
 import { createWorld, type Run, type World } from '../world.ts';
 import { Calm } from './calm.ts';
-import { holdsSecret } from './canary.ts';
+import { bringsSecret, holdsSecret } from './canary.ts';
 import { between, DAY, HOUR, MINUTE } from './chance.ts';
 import { Judge, type Violation } from './judge.ts';
 import { populate } from './population.ts';
@@ -44,6 +44,8 @@ const REFRESH_MS = DAY;
 /** The share of events that overtake the answer to what made them; most come after it, as on a real server. */
 const EVENTS_FIRST = 0.1;
 const WEEK = 7 * DAY;
+/** What a line of the log says where something failed that must not: an error's stack, or that level. */
+const DEFECT = /"at":"at |"level":"error"/;
 /** After these many broken promises the rest tells nothing new. */
 const ENOUGH = 200;
 
@@ -69,7 +71,6 @@ class Simulation {
   readonly #byAccount: ReadonlyMap<string, Subject>;
   #process: Run | undefined;
   #runs = 0;
-  #api = 0;
 
   constructor(options: SimulationOptions) {
     const { seed, credentials = 50 } = options;
@@ -190,7 +191,7 @@ class Simulation {
 
   // ---- what is seen
 
-  #changed({ type, table, version, key }: Change): void {
+  #changed({ type, table, version, previous, key }: Change): void {
     const object = type === 'DELETED' ? undefined : version.object;
     if (table === '/secrets') {
       const { ownerReferences, name, namespace } = version.object.metadata;
@@ -203,8 +204,7 @@ class Simulation {
       }
       return;
     }
-    const { metadata, ...rest } = version.object;
-    if (holdsSecret(JSON.stringify([metadata.annotations, metadata.labels, rest])))
+    if (bringsSecret(version.object, previous?.object))
       this.#judge.broken('no secret shown', key, `in ${table}`);
     const status = table.endsWith('/providercredentials') ? object?.status : undefined;
     const subject = isObject(status) ? this.#byKey.get(key) : undefined;
@@ -242,12 +242,10 @@ class Simulation {
       if (subject.flow === 'admintotal/jwt')
         this.#judge.sessionLives(subject, token => admintotal.isLiveRefreshToken(token), REFRESH_MS);
     }
-    const lines = this.#world.logs.splice(0).join('');
-    if (holdsSecret(lines)) this.#judge.broken('no secret shown', '', 'in the log');
-    for (const [line] of lines.matchAll(/^.*"(?:at":"at |level":"error").*$/gm))
-      this.#judge.broken('no defect', '', line.slice(0, 600));
-    this.#api = 0;
-    for (const count of this.#world.api.requests.totals.values()) this.#api += count;
+    for (const line of this.#world.logs.splice(0)) {
+      if (holdsSecret(line)) this.#judge.broken('no secret shown', '', 'in the log');
+      if (DEFECT.test(line)) this.#judge.broken('no defect', '', line.trimEnd().slice(0, 600));
+    }
   }
 
   // ---- the end
@@ -298,9 +296,11 @@ class Simulation {
   }
 
   #progress(): Progress {
+    let requests = this.#world.providers.log.count();
+    for (const count of this.#world.api.requests.totals.values()) requests += count;
     return {
       day: this.#world.clock.monotonic() / DAY,
-      requests: this.#api + this.#world.providers.log.count(),
+      requests,
       violations: this.#judge.violations,
     };
   }
