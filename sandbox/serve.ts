@@ -114,9 +114,26 @@ function answer(message: IncomingMessage, response: ServerResponse, wire: WireRe
   }
   response.writeHead(wire.status, wire.headers);
   response.flushHeaders();
+  /** Before an end, too: node would put the end of a corked answer before what it holds. */
+  const send = (): void => {
+    if (response.writableCorked > 0) response.uncork();
+  };
   wire.stream({
-    write: chunk => void response.write(chunk),
-    end: () => void response.end(),
-    reset: () => void message.socket.resetAndDestroy(),
+    write: chunk => {
+      // what is written in one go is sent in one go: a list of thousands, streamed
+      if (response.writableCorked === 0) {
+        response.cork();
+        process.nextTick(send);
+      }
+      response.write(chunk);
+    },
+    end: () => {
+      send();
+      response.end();
+    },
+    reset: () => {
+      send();
+      message.socket.resetAndDestroy();
+    },
   });
 }
