@@ -25,7 +25,7 @@ module.exports = {
     }),
     rule('decide-is-pure', 'decide/ takes time as an argument and does no I/O.', from('^src/decide/'), {
       path: [
-        '^src/(?!decide/|api/|errors\\.ts|held\\.ts)',
+        '^src/(?!decide/|api/|loop/slots\\.ts|errors\\.ts|held\\.ts)',
         '^(node:)?(fs|http|http2|https|net|tls|dns|dgram|timers|child_process|worker_threads)(/|$)',
         'node_modules/(undici|pino|prom-client|@kubernetes)/',
       ],

@@ -112,6 +112,14 @@ export class Collections {
       if (!share.has(shard)) this.credentials.drop(this.inShard(shard));
   }
 
+  /** Keys of credentials that a change of a Secret may matter to. */
+  usersOf(secret: string): readonly string[] {
+    const users = this.credentials.byIndex('secret', secret);
+    // A session is named after its credential, which needs no index.
+    const owner = secret.endsWith(SESSION_SUFFIX) ? secret.slice(0, -SESSION_SUFFIX.length) : undefined;
+    return owner === undefined || this.credentials.peek(owner) === undefined ? users : [...users, owner];
+  }
+
   /** Keys of its credentials. */
   inShard(shard: number): readonly string[] {
     return this.credentials.byIndex('shard', String(shard));
@@ -185,15 +193,22 @@ export class Collections {
   }
 }
 
-/** Of what there may be very many. What was packed is what comes back, so that its type needs no check. */
-function packing<T extends object>(): Packing<T> {
+/** Of what there may be very many: the key says name and namespace. What was packed is what comes back, so that its type needs no check. */
+function packing<T extends { readonly metadata: ObjectMeta }>(): Packing<T> {
   const packer = new Packer(COMMON);
-  return { pack: value => packer.pack(value), unpack: packed => packer.unpack(packed) as T };
+  return {
+    pack: value =>
+      packer.pack({ ...value, metadata: { ...value.metadata, name: undefined, namespace: undefined } }),
+    unpack: (packed, key) => {
+      const value = packer.unpack(packed) as T;
+      const [namespace = '', name = ''] = key.split('/');
+      return { ...value, metadata: { ...value.metadata, name, namespace } };
+    },
+  };
 }
 
 /** Fields whose text is one of few, in most clusters. */
 const COMMON = [
-  'namespace',
   'apiVersion',
   'kind',
   'type',
@@ -213,15 +228,15 @@ const COMMON = [
   MANAGED_LABEL,
 ];
 
-/** Every Secret whose change may matter: the source, the target, where the token stood before, the session. */
+/** Every Secret whose change may matter, but for the session: the source, the target, where the token stood before. */
 function secretsOf({ metadata, spec, status }: CredentialObject): string[] {
   if (spec === undefined) return [];
   const { name, namespace = '' } = metadata;
   const target = spec.target.name ?? name;
   const former = status?.token?.secretName ?? name;
   const source = spec.source.secretRef.name;
-  const names = [target, name + SESSION_SUFFIX];
+  const names = [target];
   if (!names.includes(source)) names.push(source);
   if (!names.includes(former)) names.push(former);
-  return names.map(each => `${namespace}/${each}`);
+  return names.map(each => [namespace, each].join('/'));
 }

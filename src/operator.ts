@@ -58,7 +58,8 @@ export interface OperatorOptions {
 
 /** Credentials whose Secrets are read at a start, so that a repair needs no login; more would take minutes. */
 const READ_AT_START = 5000;
-const SLICE = 1000;
+/** Few enough that all of them are still at hand when they are looked at. */
+const SLICE = 200;
 const LATE_SCHEDULER_MS = 60_000;
 const LAST_WRITES_MS = 5000;
 const RETRY_FIRST_MS = 500;
@@ -345,7 +346,7 @@ export class Operator {
       for (const key of credentials.byIndex('provider', name)) this.#queue.add(key);
     });
     secrets.onChange((key, _old, next) => {
-      for (const credential of credentials.byIndex('secret', key)) {
+      for (const credential of this.#collections.usersOf(key)) {
         const unjudged = this.#unjudged.get(credential);
         if (unjudged !== undefined && next !== undefined) unjudged.add(key);
         else if (next === undefined || !this.#isOurWrite(credential, next)) this.#queue.add(credential);

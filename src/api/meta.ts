@@ -101,8 +101,8 @@ export const Condition = z
   .describe('One observation of the state of the object.');
 export type Condition = z.infer<typeof Condition>;
 
-/** `namespace/name`, or `name` for what has no namespace. */
+/** `namespace/name`, or `name` for what has no namespace. Joined: what `+` makes is a pair of texts that outlives its use. */
 export function keyOf(object: { metadata: Pick<ObjectMeta, 'name' | 'namespace'> }): string {
   const { name, namespace } = object.metadata;
-  return namespace === undefined ? name : `${namespace}/${name}`;
+  return namespace === undefined ? name : [namespace, name].join('/');
 }

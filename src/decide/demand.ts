@@ -1,29 +1,53 @@
+import { roomFor, Slots } from '../loop/slots.ts';
+
+/** What the credentials of an origin need together. */
+interface Sum {
+  readonly provider: string;
+  readonly origin: string;
+  perMinute: number;
+  credentials: number;
+}
+
 /** What the credentials of an origin need, in requests a minute: one for each renewal period. */
 export class Demand {
-  /** Credential to what it adds. */
-  readonly #credentials = new Map<string, { provider: string; origin: string; perMinute: number }>();
-  /** Provider to origin to the sum, and of how many. */
-  readonly #sums = new Map<string, Map<string, { perMinute: number; credentials: number }>>();
+  readonly #slots = new Slots();
+  /** By slot of a credential: what it adds, and to what. */
+  #perMinute = new Float64Array(0);
+  readonly #sumOf: (Sum | undefined)[] = [];
+  /** Provider to origin. */
+  readonly #sums = new Map<string, Map<string, Sum>>();
   /** Provider to its worst origin, as found last: to look through all origins at each renewal would cost more than the renewal. */
-  readonly #worst = new Map<string, { origin: string; perMinute: number } | undefined>();
+  readonly #worst = new Map<string, Pick<Sum, 'origin' | 'perMinute'> | undefined>();
 
   /** @param periodMs between two renewals; undefined when none is due ever. */
   set(key: string, provider: string, origin: string, periodMs: number | undefined): void {
     const perMinute = periodMs === undefined ? 0 : 60_000 / Math.max(1000, periodMs);
-    const before = this.#credentials.get(key);
-    if (before?.provider === provider && before.origin === origin && before.perMinute === perMinute) return;
+    const known = this.#slots.find(key);
+    const before = known === undefined ? undefined : this.#sumOf[known];
+    if (known !== undefined && before?.provider === provider && before.origin === origin) {
+      const change = perMinute - (this.#perMinute[known] ?? 0);
+      this.#perMinute[known] = perMinute;
+      if (change !== 0) this.#add(before, change, 0);
+      return;
+    }
     this.remove(key);
-    this.#credentials.set(key, { provider, origin, perMinute });
-    this.#add(provider, origin, perMinute, 1);
+    const slot = this.#slots.take(key);
+    this.#perMinute = roomFor(this.#perMinute, this.#slots.limit);
+    this.#perMinute[slot] = perMinute;
+    const sum = this.#sum(provider, origin);
+    this.#sumOf[slot] = sum;
+    this.#add(sum, perMinute, 1);
   }
 
   /** @returns the provider that needs less now. */
   remove(key: string): string | undefined {
-    const before = this.#credentials.get(key);
-    if (before === undefined) return undefined;
-    this.#credentials.delete(key);
-    this.#add(before.provider, before.origin, -before.perMinute, -1);
-    return before.provider;
+    const slot = this.#slots.find(key);
+    const sum = slot === undefined ? undefined : this.#sumOf[slot];
+    if (slot === undefined || sum === undefined) return undefined;
+    this.#slots.release(key);
+    this.#sumOf[slot] = undefined;
+    this.#add(sum, -(this.#perMinute[slot] ?? 0), -1);
+    return sum.provider;
   }
 
   /** Every origin that a credential uses. */
@@ -34,9 +58,9 @@ export class Demand {
   }
 
   /** The origin of this provider that needs most. */
-  worst(provider: string): { origin: string; perMinute: number } | undefined {
+  worst(provider: string): Pick<Sum, 'origin' | 'perMinute'> | undefined {
     if (this.#worst.has(provider)) return this.#worst.get(provider);
-    let worst: { origin: string; perMinute: number } | undefined;
+    let worst: Pick<Sum, 'origin' | 'perMinute'> | undefined;
     for (const [origin, { perMinute }] of this.#sums.get(provider) ?? []) {
       // Sums of floats come back to almost nothing.
       if (perMinute > Math.max(1e-6, worst?.perMinute ?? 0)) worst = { origin, perMinute };
@@ -45,17 +69,30 @@ export class Demand {
     return worst;
   }
 
-  #add(provider: string, origin: string, perMinute: number, credentials: number): void {
-    const origins = this.#sums.get(provider) ?? new Map<string, { perMinute: number; credentials: number }>();
-    const sum = origins.get(origin) ?? { perMinute: 0, credentials: 0 };
+  #sum(provider: string, origin: string): Sum {
+    let origins = this.#sums.get(provider);
+    if (origins === undefined) {
+      origins = new Map();
+      this.#sums.set(provider, origins);
+    }
+    let sum = origins.get(origin);
+    if (sum === undefined) {
+      sum = { provider, origin, perMinute: 0, credentials: 0 };
+      origins.set(origin, sum);
+    }
+    return sum;
+  }
+
+  #add(sum: Sum, perMinute: number, credentials: number): void {
+    const { provider, origin } = sum;
     sum.perMinute += perMinute;
     sum.credentials += credentials;
     const worst = this.#worst.get(provider);
     if (worst === undefined || worst.origin === origin || sum.perMinute > worst.perMinute)
       this.#worst.delete(provider);
-    if (sum.credentials > 0) origins.set(origin, sum);
-    else origins.delete(origin);
-    if (origins.size > 0) this.#sums.set(provider, origins);
-    else this.#sums.delete(provider);
+    if (sum.credentials > 0) return;
+    const origins = this.#sums.get(provider);
+    origins?.delete(origin);
+    if (origins?.size === 0) this.#sums.delete(provider);
   }
 }

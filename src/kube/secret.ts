@@ -49,8 +49,8 @@ export function slimElsewhere(secret: SecretMeta, elsewhere: Elsewhere): SecretM
   return shard === undefined ? secret : { metadata: versionAlone(metadata), elsewhere: shard };
 }
 
-function versionAlone({ name, namespace, uid, resourceVersion, generation }: ObjectMeta): ObjectMeta {
-  return { name, namespace, uid, resourceVersion, generation };
+function versionAlone({ name, namespace, resourceVersion }: ObjectMeta): ObjectMeta {
+  return { name, namespace, uid: '', resourceVersion, generation: 0 };
 }
 
 export function secretPath(namespace: string, name?: string): string {

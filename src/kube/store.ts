@@ -55,6 +55,11 @@ export class Store<T extends Stored> {
     return this.#items.get(key);
   }
 
+  /** What is looked at once, and not soon again. */
+  peek(key: string): T | undefined {
+    return this.#items.peek(key);
+  }
+
   values(): IterableIterator<T> {
     return this.#items.values();
   }

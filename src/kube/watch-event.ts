@@ -1,4 +1,5 @@
 import { type ObjectMeta, readObjectMeta } from '../api/meta.ts';
+import { cutManagedFields } from './managed-fields.ts';
 
 /** The server's own bookkeeping: large, of no use to us, and the last-applied copy may hold what was since removed. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
@@ -13,7 +14,7 @@ export interface WatchEvent {
 export function parseEvent(line: string): WatchEvent | undefined {
   let event: unknown;
   try {
-    event = JSON.parse(line);
+    event = JSON.parse(cutManagedFields(line));
   } catch {
     return undefined;
   }

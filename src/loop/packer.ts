@@ -1,7 +1,7 @@
 /**
- * Keeps what JSON can say in a string a quarter as long: names of fields, and words that come again and again, are numbers of a
- * dictionary that all share; times and UUIDs are written shorter. What is undefined is left out, as JSON does.
- * The dictionary is bounded: what no longer fits is written out.
+ * Keeps what JSON can say in a quarter of its bytes: fields of objects, and words that come again and again, are numbers of a
+ * dictionary that all share; times, UUIDs, numbers and base64url are written as what they mean. What is undefined is left out,
+ * as JSON does. The dictionary is bounded: what no longer fits is written out.
  */
 export class Packer {
   readonly #words = new Map<string, number>();
@@ -11,35 +11,39 @@ export class Packer {
   /** How many ways lead on from one field to another. */
   #steps = 0;
   readonly #common: ReadonlySet<string>;
+  /** Where it writes, and where it reads. */
+  #bytes = Buffer.allocUnsafeSlow(4096);
+  #at = 0;
 
   /** @param common fields whose text is one of few. */
   constructor(common: Iterable<string>) {
     this.#common = new Set(common);
   }
 
-  pack(value: object): string {
-    const tokens: Token[] = [];
-    this.#put(tokens, value, false);
-    return JSON.stringify(tokens);
+  /** @returns bytes that stay as they are until the next call. */
+  pack(value: object): Buffer {
+    this.#at = 0;
+    this.#put(value, false);
+    return this.#bytes.subarray(0, this.#at);
   }
 
   /** @param packed by this very packer. */
-  unpack(packed: string): unknown {
-    return this.#take({ tokens: JSON.parse(packed) as Token[], at: 0 });
+  unpack(packed: Buffer): unknown {
+    return new Unpacking(packed, this.#wordOf, this.#shapes).take();
   }
 
-  #put(tokens: Token[], value: unknown, common: boolean): void {
-    if (typeof value === 'string') tokens.push((common ? this.#word(value) : undefined) ?? shortened(value));
-    else if (typeof value === 'number') tokens.push(`#${value}`);
+  #put(value: unknown, common: boolean): void {
+    if (typeof value === 'string') this.#putText(value, common);
+    else if (typeof value === 'number') this.#putNumber(value);
     else if (Array.isArray(value)) {
-      tokens.push(FIRST_LIST - value.length);
-      for (const item of value as readonly unknown[]) this.#put(tokens, item ?? null, common);
+      this.#mark(LIST, value.length);
+      for (const item of value as readonly unknown[]) this.#put(item ?? null, common);
     } else if (typeof value === 'object' && value !== null) {
-      this.#putObject(tokens, value as Readonly<Record<string, unknown>>);
-    } else tokens.push(value as boolean | null);
+      this.#putObject(value as Readonly<Record<string, unknown>>);
+    } else this.#mark(CONSTANT, CONSTANTS.indexOf(value as boolean | null));
   }
 
-  #putObject(tokens: Token[], object: Readonly<Record<string, unknown>>): void {
+  #putObject(object: Readonly<Record<string, unknown>>): void {
     let shape: Shape | undefined = this.#root;
     for (const field in object) {
       if (object[field] === undefined) continue;
@@ -48,15 +52,15 @@ export class Packer {
     }
     if (shape === undefined) {
       const fields = Object.keys(object).filter(field => object[field] !== undefined);
-      tokens.push(PAIRS, FIRST_LIST - fields.length);
-      for (const field of fields) tokens.push(field);
+      this.#mark(PAIRS, fields.length);
+      for (const field of fields) this.#putText(field, false);
     } else {
-      if (shape.number === undefined) shape.number = this.#shapes.push(shape) - 1;
-      tokens.push(2 * shape.number + 1);
+      shape.number ??= this.#shapes.push(shape) - 1;
+      this.#mark(SHAPE, shape.number);
     }
     for (const field in object) {
       const value = object[field];
-      if (value !== undefined) this.#put(tokens, value, this.#common.has(field));
+      if (value !== undefined) this.#put(value, this.#common.has(field));
     }
   }
 
@@ -70,35 +74,140 @@ export class Packer {
     return next;
   }
 
+  #putNumber(value: number): void {
+    if (Number.isSafeInteger(value) && value >= 0 && value < MOST_WHOLE && !Object.is(value, -0)) {
+      this.#mark(INTEGER, value);
+      return;
+    }
+    this.#mark(DOUBLE, 0);
+    this.#at = this.#bytes.writeDoubleLE(value, this.#at);
+  }
+
+  #putText(text: string, common: boolean): void {
+    const word = common ? this.#word(text) : undefined;
+    const first = text.charCodeAt(0);
+    const isNumber = word === undefined && first >= ZERO && first <= NINE;
+    const seconds = isNumber ? secondsOf(text) : undefined;
+    if (word !== undefined) this.#mark(WORD, word);
+    else if (seconds !== undefined) this.#mark(TIME, seconds);
+    else if (isNumber && DIGITS_ALONE.test(text)) this.#mark(DIGITS, Number(text));
+    else if (text.length === 36 && UUID.test(text)) this.#putUuid(text);
+    else if (text.length < LEAST_BASE64 || !this.#putBase64(text)) this.#putWhole(text);
+  }
+
+  #putWhole(text: string): void {
+    const { length } = text;
+    let ascii = length <= SHORT;
+    for (let at = 0; at < length && ascii; at += 1) ascii = text.charCodeAt(at) < 128;
+    if (ascii) {
+      this.#mark(ASCII, length);
+      for (let at = 0; at < length; at += 1) this.#bytes[this.#at + at] = text.charCodeAt(at);
+      this.#at += length;
+      return;
+    }
+    const size = Buffer.byteLength(text);
+    this.#mark(size === length ? ASCII : TEXT, size);
+    this.#at += this.#bytes.write(text, this.#at, 'utf8');
+  }
+
+  #putUuid(text: string): void {
+    this.#mark(UID, 0);
+    this.#at += this.#bytes.write(text.replaceAll('-', ''), this.#at, 'hex');
+  }
+
+  /** The last part of a digest or of a JWT; what stands before it is common to many. */
+  #putBase64(text: string): boolean {
+    const cut = Math.max(text.lastIndexOf(':'), text.lastIndexOf('.'));
+    if (cut === -1 || text.length - cut <= LEAST_BASE64) return false;
+    const last = text.slice(cut + 1);
+    if (!BASE64.test(last)) return false;
+    const bytes = Buffer.from(last, 'base64url');
+    if (bytes.toString('base64url') !== last) return false;
+    this.#mark(text.charCodeAt(cut) === COLON ? AFTER_COLON : AFTER_DOT, bytes.length);
+    this.#at += bytes.copy(this.#bytes, this.#at);
+    const head = text.slice(0, cut);
+    this.#putText(head, HEAD.test(head));
+    return true;
+  }
+
   #word(text: string): number | undefined {
     const known = this.#words.get(text);
     if (known !== undefined) return known;
     if (this.#wordOf.length >= MOST_WORDS || text.length > LONGEST_WORD) return undefined;
-    const number = 2 * (this.#wordOf.push(text) - 1);
+    const number = this.#wordOf.push(text) - 1;
     this.#words.set(text, number);
     return number;
   }
 
-  #take(from: Cursor): unknown {
-    const token = from.tokens[from.at++];
-    if (typeof token === 'string') return lengthened(token);
-    if (typeof token !== 'number') return token;
-    if (token <= FIRST_LIST) return Array.from({ length: FIRST_LIST - token }, () => this.#take(from));
-    if (token === PAIRS) {
-      const count = FIRST_LIST - Number(from.tokens[from.at]);
-      const fields = from.tokens.slice(from.at + 1, from.at + 1 + count).map(String);
-      from.at += 1 + count;
-      return this.#takeObject(fields, from);
+  /** What comes next, and how much of it; there is room for as many bytes then. */
+  #mark(kind: number, count: number): void {
+    const room = this.#at + MOST_FIXED + (kind >= FIRST_OF_BYTES ? count : 0);
+    if (room > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * room);
+      this.#bytes.copy(larger, 0, 0, this.#at);
+      this.#bytes = larger;
     }
-    return token % 2 === 0
-      ? this.#wordOf[token / 2]
-      : this.#takeObject(this.#shapes[(token - 1) / 2]?.fields ?? [], from);
+    let rest = count * KINDS + kind;
+    while (rest >= 128) {
+      this.#bytes[this.#at++] = (rest % 128) + 128;
+      rest = Math.floor(rest / 128);
+    }
+    this.#bytes[this.#at++] = rest;
+  }
+}
+
+/** One reading, from the front to the end. */
+class Unpacking {
+  readonly #bytes: Buffer;
+  readonly #words: readonly string[];
+  readonly #shapes: readonly Shape[];
+  #at = 0;
+
+  constructor(bytes: Buffer, words: readonly string[], shapes: readonly Shape[]) {
+    this.#bytes = bytes;
+    this.#words = words;
+    this.#shapes = shapes;
   }
 
-  #takeObject(fields: readonly string[], from: Cursor): unknown {
+  take(): unknown {
+    const mark = this.#number();
+    const count = Math.floor(mark / KINDS);
+    switch (mark % KINDS) {
+      case WORD:
+        return this.#words[count];
+      case SHAPE:
+        return this.#object(this.#shapes[count]?.fields ?? []);
+      case PAIRS:
+        return this.#object(Array.from({ length: count }, () => String(this.take())));
+      case LIST:
+        return Array.from({ length: count }, () => this.take());
+      case INTEGER:
+        return count;
+      case DIGITS:
+        return String(count);
+      case CONSTANT:
+        return CONSTANTS[count];
+      case TIME:
+        return instantOf(count);
+      case DOUBLE:
+        return this.#double();
+      case UID:
+        return uuidOf(this.#text('hex', 16));
+      case ASCII:
+        return this.#text('latin1', count);
+      case TEXT:
+        return this.#text('utf8', count);
+      case AFTER_COLON:
+        return this.#base64(count, ':');
+      default:
+        return this.#base64(count, '.');
+    }
+  }
+
+  #object(fields: readonly string[]): unknown {
     const object: Record<string, unknown> = {};
     for (const field of fields) {
-      const value = this.#take(from);
+      const value = this.take();
       if (field !== '__proto__') object[field] = value;
       // a key of a Secret may be called so
       else
@@ -106,20 +215,54 @@ export class Packer {
     }
     return object;
   }
+
+  #base64(count: number, separator: string): string {
+    const last = this.#text('base64url', count);
+    return `${String(this.take())}${separator}${last}`;
+  }
+
+  #text(encoding: BufferEncoding, count: number): string {
+    const from = this.#at;
+    this.#at += count;
+    return this.#bytes.toString(encoding, from, this.#at);
+  }
+
+  #double(): number {
+    this.#at += 8;
+    return this.#bytes.readDoubleLE(this.#at - 8);
+  }
+
+  #number(): number {
+    let number = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = this.#bytes[this.#at++] ?? 0;
+      if (byte < 128) return number + byte * scale;
+      number += (byte - 128) * scale;
+      scale *= 128;
+    }
+  }
 }
 
-/** Even numbers are words, odd ones objects of a known shape; then there are lists of 0, 1, 2… items. */
-type Token = string | number | boolean | null;
-interface Cursor {
-  readonly tokens: readonly Token[];
-  at: number;
-}
-/** An object whose fields are written out. */
-const PAIRS = -1;
-const FIRST_LIST = -2;
+/** What comes next. From {@link FIRST_OF_BYTES} on as many bytes follow as are counted. */
+const [WORD, SHAPE, PAIRS, LIST, INTEGER, DIGITS, CONSTANT, TIME, DOUBLE, UID] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+];
+const FIRST_OF_BYTES = 10;
+const [ASCII, TEXT, AFTER_COLON, AFTER_DOT] = [10, 11, 12, 13];
+const KINDS = 16;
+/** A mark, and what follows where it is not counted. */
+const MOST_FIXED = 32;
+const CONSTANTS: readonly (boolean | null)[] = [null, true, false];
 const MOST_WORDS = 4096;
 const MOST_STEPS = 8192;
 const LONGEST_WORD = 512;
+/** Beyond it a native copy is quicker. */
+const SHORT = 24;
+/** Shorter ones save too little. */
+const LEAST_BASE64 = 16;
+/** Times {@link KINDS} it is still exact. */
+const MOST_WHOLE = 2 ** 48;
 
 /** The fields of an object, in their order: a path from the empty one. */
 interface Shape {
@@ -129,43 +272,62 @@ interface Shape {
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const [NUMBER, TIME, UID, AS_IT_IS] = ['#', '@', '=', '"'].map(mark => mark.charCodeAt(0));
-const [DASH, T, Z, COLON] = ['-', 'T', 'Z', ':'].map(character => character.charCodeAt(0));
+const BASE64 = /^[A-Za-z0-9_-]+$/;
+/** Of our digests, and of JWTs: one of few. */
+const HEAD = /^(v\d+:[0-9a-z]+|eyJ[A-Za-z0-9_-]{1,60})$/;
+const DIGITS_ALONE = /^(0|[1-9][0-9]{0,13})$/;
+const [ZERO, NINE, COLON, T, Z] = [0x30, 0x39, 0x3a, 0x54, 0x5a] as const;
 
-function shortened(text: string): string {
-  if (isTime(text)) return `@${(Date.parse(text) / 1000).toString(36)}`;
-  if (text.length === 36 && text.charCodeAt(8) === DASH && UUID.test(text)) {
-    const hex =
-      text.slice(0, 8) + text.slice(9, 13) + text.slice(14, 18) + text.slice(19, 23) + text.slice(24);
-    return `=${Buffer.from(hex, 'hex').toString('base64url')}`;
-  }
-  const first = text.charCodeAt(0);
-  return first === NUMBER || first === TIME || first === UID || first === AS_IT_IS ? `"${text}` : text;
+const DAY_S = 86_400;
+/** Days that were seen, by their text, in seconds since 1970; and back. Most times are of a few days. */
+const secondsOfDay = new Map<string, number>();
+const dayOf = new Map<number, string>();
+const MOST_DAYS = 1000;
+const TWO_DIGITS = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
+
+/** RFC 3339 to the second, as we and Kubernetes write it, of a day that there is. @returns since 1970; undefined for any other text. */
+function secondsOf(text: string): number | undefined {
+  if (text.length !== 20 || text.charCodeAt(19) !== Z || text.charCodeAt(10) !== T) return undefined;
+  if (text.charCodeAt(13) !== COLON || text.charCodeAt(16) !== COLON) return undefined;
+  const [hours, minutes, seconds] = [numberAt(text, 11), numberAt(text, 14), numberAt(text, 17)];
+  if (!(hours < 24 && minutes < 60 && seconds < 60)) return undefined;
+  const day = text.slice(0, 10);
+  const start = secondsOfDay.get(day) ?? startOf(day);
+  return start < 0 ? undefined : start + 3600 * hours + 60 * minutes + seconds;
 }
 
-/** RFC 3339 to the second, as we and Kubernetes write it, of a day that there is. */
-function isTime(text: string): boolean {
-  if (text.length !== 20 || text.charCodeAt(19) !== Z || text.charCodeAt(10) !== T) return false;
-  if (text.charCodeAt(4) !== DASH || text.charCodeAt(7) !== DASH) return false;
-  if (text.charCodeAt(13) !== COLON || text.charCodeAt(16) !== COLON) return false;
-  return new Date(text).getUTCDate() === Number(text.slice(8, 10));
+/** Of two digits; else NaN. */
+function numberAt(text: string, at: number): number {
+  const [tens, ones] = [text.charCodeAt(at) - ZERO, text.charCodeAt(at + 1) - ZERO];
+  return tens >= 0 && tens < 10 && ones >= 0 && ones < 10 ? 10 * tens + ones : Number.NaN;
 }
 
-function lengthened(text: string): string | number {
-  switch (text.charCodeAt(0)) {
-    case NUMBER:
-      return Number(text.slice(1));
-    case TIME: {
-      const seconds = Number.parseInt(text.slice(1), 36);
-      return Number.isNaN(seconds) ? '' : `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`;
-    }
-    case UID: {
-      const hex = Buffer.from(text.slice(1), 'base64url').toString('hex');
-      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-    }
-    case AS_IT_IS:
-      return text.slice(1);
-    default:
-      return text;
-  }
+/** @returns seconds; -1 where there is no such day. */
+function startOf(day: string): number {
+  const start = Date.parse(day) / 1000;
+  if (!(start >= 0) || textOf(start / DAY_S) !== `${day}T`) return -1;
+  if (secondsOfDay.size >= MOST_DAYS) secondsOfDay.clear();
+  secondsOfDay.set(day, start);
+  return start;
+}
+
+function instantOf(seconds: number): string {
+  const day = Math.floor(seconds / DAY_S);
+  const rest = seconds - day * DAY_S;
+  const minutes = Math.floor(rest / 60);
+  return `${textOf(day)}${TWO_DIGITS[Math.floor(minutes / 60)]}:${TWO_DIGITS[minutes % 60]}:${TWO_DIGITS[rest % 60]}Z`;
+}
+
+/** A day since 1970, with the `T` that follows it. */
+function textOf(day: number): string {
+  const known = dayOf.get(day);
+  if (known !== undefined) return known;
+  const text = new Date(day * DAY_S * 1000).toISOString().slice(0, 11);
+  if (dayOf.size >= MOST_DAYS) dayOf.clear();
+  dayOf.set(day, text);
+  return text;
+}
+
+function uuidOf(hex: string): string {
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

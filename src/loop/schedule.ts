@@ -1,5 +1,5 @@
 import type { Clock, Timer } from './clock.ts';
-import { Heap } from './heap.ts';
+import { KeyedHeap } from './keyed-heap.ts';
 
 /**
  * Wakes keys at their times: at most one time a key, the earliest wins, forgotten before it fires.
@@ -8,8 +8,7 @@ import { Heap } from './heap.ts';
 export class Schedule {
   readonly #clock: Clock;
   readonly #fire: (key: string) => void;
-  readonly #due = new Map<string, number>();
-  readonly #heap = new Heap<string>();
+  readonly #due = new KeyedHeap();
   #timer: Timer | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
 
@@ -24,19 +23,16 @@ export class Schedule {
 
   /** How late the earliest key is, in ms; 0 when none is late. */
   get lateness(): number {
-    this.#dropStale();
-    const next = this.#heap.peek();
+    const next = this.#due.peek();
     return next === undefined ? 0 : Math.max(0, this.#clock.monotonic() - next.rank);
   }
 
   /** In `ms` at the latest: an earlier time that stands already is kept. */
   within(key: string, ms: number): void {
     const at = this.#clock.monotonic() + Math.max(0, ms);
-    const standing = this.#due.get(key);
+    const standing = this.#due.rankOf(key);
     if (standing !== undefined && standing <= at) return;
     this.#due.set(key, at);
-    this.#heap.push(key, at);
-    if (this.#heap.size > 64 && this.#heap.size > 4 * this.#due.size) this.#rebuild();
     this.#arm();
   }
 
@@ -51,9 +47,9 @@ export class Schedule {
     this.#due.clear();
   }
 
+  /** A timer that comes too early, for a key that was cancelled, finds nothing due and is set anew. */
   #arm(): void {
-    this.#dropStale();
-    const next = this.#heap.peek();
+    const next = this.#due.peek();
     if (next === undefined || next.rank >= this.#armedFor) return;
     this.#timer?.cancel();
     this.#armedFor = next.rank;
@@ -64,26 +60,11 @@ export class Schedule {
     this.#armedFor = Number.POSITIVE_INFINITY;
     this.#timer = undefined;
     for (;;) {
-      this.#dropStale();
-      const next = this.#heap.peek();
+      const next = this.#due.peek();
       if (next === undefined || next.rank > this.#clock.monotonic()) break;
-      this.#heap.pop();
-      this.#due.delete(next.value);
-      this.#fire(next.value);
+      this.#due.delete(next.key);
+      this.#fire(next.key);
     }
     this.#arm();
-  }
-
-  /** Entries whose key was cancelled or moved stay in the heap until they surface. */
-  #dropStale(): void {
-    for (let next = this.#heap.peek(); next !== undefined; next = this.#heap.peek()) {
-      if (this.#due.get(next.value) === next.rank) return;
-      this.#heap.pop();
-    }
-  }
-
-  #rebuild(): void {
-    while (this.#heap.size > 0) this.#heap.pop();
-    for (const [key, at] of this.#due) this.#heap.push(key, at);
   }
 }

@@ -1,23 +1,41 @@
+import { Arena } from './arena.ts';
+
 /** How many are kept as they are. */
 const WARM = 500;
+/** Less is not worth the moving. */
+const MOVED_FROM_BYTES = 2 ** 20;
 
-/** What packs a value and brings it back; both are the same to whoever reads them. */
+/** What makes bytes of a value and brings it back; both are the same to whoever reads them. */
 export interface Packing<T> {
-  pack(value: T): string;
-  unpack(packed: string): T;
+  /** The bytes are copied before the next call. */
+  pack(value: T): Buffer;
+  unpack(packed: Buffer, key: string): T;
+}
+
+/** One that was used of late. */
+class Warm<T> {
+  readonly value: T;
+  /** Where it stands packed as well; undefined when it never was. */
+  readonly place: number | undefined;
+
+  constructor(value: T, place?: number) {
+    this.value = value;
+    this.place = place;
+  }
 }
 
 /**
- * A map for very many values that change as wholes: those that were used last are kept as they are, the others packed.
- * Without a packing it is a plain map.
+ * A map for very many values that change as wholes: those that were used last are kept as they are, the others as bytes outside
+ * of V8's heap. Without a packing it is a plain map.
  */
-export class Shelf<T extends object> {
-  readonly #items = new Map<string, T | string>();
-  /** Keys of what is not packed, the ones that came first in front; some may be gone. */
-  #warm: string[] = [];
+export class Shelf<T> {
+  readonly #items = new Map<string, Warm<T> | number>();
+  /** Keys of what is warm, the ones that came first in front; some may be gone. */
+  readonly #warm: string[] = [];
   #next = 0;
   readonly #packing: Packing<T> | undefined;
   readonly #most: number;
+  #arena = new Arena();
 
   constructor(packing?: Packing<T>, most = WARM) {
     this.#packing = packing;
@@ -28,11 +46,17 @@ export class Shelf<T extends object> {
     return this.#items.size;
   }
 
+  /** That were allocated for what is packed. */
+  get packedBytes(): number {
+    return this.#arena.held;
+  }
+
   get(key: string): T | undefined {
     const item = this.#items.get(key);
-    if (typeof item !== 'string') return item;
-    const value = this.#unpacked(item);
-    this.#items.set(key, value);
+    if (typeof item !== 'number') return item?.value;
+    const value = this.#valueOf(key, item);
+    if (value === undefined) return undefined;
+    this.#items.set(key, new Warm(value, item));
     this.#keepWarm(key);
     return value;
   }
@@ -40,41 +64,50 @@ export class Shelf<T extends object> {
   /** What is looked at once, and stays as it is kept. */
   peek(key: string): T | undefined {
     const item = this.#items.get(key);
-    return item === undefined ? undefined : this.#unpacked(item);
+    return item === undefined ? undefined : this.#valueOf(key, item);
   }
 
   set(key: string, value: T): void {
-    if (this.#packing === undefined) {
-      this.#items.set(key, value);
-      return;
-    }
     const before = this.#items.get(key);
-    this.#items.set(key, value);
-    if (before === undefined || typeof before === 'string') this.#keepWarm(key);
+    this.#free(before);
+    this.#items.set(key, new Warm(value));
+    if (!(before instanceof Warm)) this.#keepWarm(key);
   }
 
   delete(key: string): void {
+    this.#free(this.#items.get(key));
     this.#items.delete(key);
+    if (this.#arena.held > MOVED_FROM_BYTES && this.#arena.used < this.#arena.held / 2) this.#move();
   }
 
   *values(): Generator<T> {
-    for (const item of this.#items.values()) yield this.#unpacked(item);
+    for (const [, value] of this.entries()) yield value;
   }
 
   *entries(): Generator<[string, T]> {
-    for (const [key, item] of this.#items) yield [key, this.#unpacked(item)];
+    for (const [key, item] of this.#items) {
+      const value = this.#valueOf(key, item);
+      if (value !== undefined) yield [key, value];
+    }
   }
 
   keys(): IterableIterator<string> {
     return this.#items.keys();
   }
 
-  #unpacked(item: T | string): T {
-    return typeof item === 'string' && this.#packing !== undefined ? this.#packing.unpack(item) : (item as T);
+  #valueOf(key: string, item: Warm<T> | number): T | undefined {
+    return typeof item === 'number' ? this.#packing?.unpack(this.#arena.read(item), key) : item.value;
   }
 
-  /** One comes in, and the one that has been here longest is packed. */
+  #free(item: Warm<T> | number | undefined): void {
+    const place = item instanceof Warm ? item.place : item;
+    if (place !== undefined) this.#arena.free(place);
+  }
+
+  /** One comes in, and the one that has been here longest goes back to where it stands packed, or is packed. */
   #keepWarm(key: string): void {
+    const packing = this.#packing;
+    if (packing === undefined) return;
     if (this.#warm.length < this.#most) {
       this.#warm.push(key);
       return;
@@ -83,7 +116,18 @@ export class Shelf<T extends object> {
     this.#warm[this.#next] = key;
     this.#next = (this.#next + 1) % this.#most;
     const item = this.#items.get(oldest);
-    if (item !== undefined && typeof item !== 'string' && oldest !== key && this.#packing !== undefined)
-      this.#items.set(oldest, this.#packing.pack(item));
+    if (item instanceof Warm && oldest !== key)
+      this.#items.set(oldest, item.place ?? this.#arena.keep(packing.pack(item.value)));
+  }
+
+  /** Most are gone: the others move together, so that the memory is given back. */
+  #move(): void {
+    const before = this.#arena;
+    this.#arena = new Arena();
+    const moved = (place: number): number => this.#arena.keep(before.read(place));
+    for (const [key, item] of this.#items) {
+      if (typeof item === 'number') this.#items.set(key, moved(item));
+      else if (item.place !== undefined) this.#items.set(key, new Warm(item.value, moved(item.place)));
+    }
   }
 }

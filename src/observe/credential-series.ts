@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { CredentialState } from './credential-columns.ts';
 import type { Entry } from './credentials.ts';
 import { header, labelText } from './exposition.ts';
 import { CREDENTIAL_FAMILIES } from './families.ts';
@@ -12,7 +13,7 @@ type Sample = number | { readonly reason: string } | undefined;
 const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1000);
 const because = (reason: string | undefined): Sample => (reason === undefined ? undefined : { reason });
 
-const SAMPLES: Readonly<Record<keyof typeof CREDENTIAL_FAMILIES, (state: Entry['state']) => Sample>> = {
+const SAMPLES: Readonly<Record<keyof typeof CREDENTIAL_FAMILIES, (state: CredentialState) => Sample>> = {
   ready: ({ ready }) => (ready ? 1 : 0),
   notReady: ({ ready, reason }) => because(ready ? undefined : reason),
   stopped: ({ stopped }) => because(stopped),
@@ -32,8 +33,10 @@ export async function* credentialSeries(entries: readonly Entry[]): AsyncGenerat
     const sampleOf = SAMPLES[key as keyof typeof CREDENTIAL_FAMILIES];
     let piece = header(family);
     for (let first = 0; first < entries.length; first += PIECE) {
-      for (const { labels, state } of entries.slice(first, first + PIECE)) {
-        piece += line(family.name, labels, sampleOf(state));
+      for (const entry of entries.slice(first, first + PIECE)) {
+        const { state } = entry;
+        // Gone since the scrape began.
+        if (state !== undefined) piece += line(family.name, entry.labels, sampleOf(state));
       }
       yield piece;
       piece = '';

@@ -1,26 +1,6 @@
-import type { Reason } from '../api/reasons.ts';
+import { keyOf } from '../api/meta.ts';
+import { Columns, type CredentialState, type Kept } from './credential-columns.ts';
 import { labelText } from './exposition.ts';
-
-/** What is known of one credential. Times in ms since 1970, by the API server's clock. */
-export interface CredentialState {
-  readonly ready: boolean;
-  /** Of the condition Ready. */
-  readonly reason: Reason;
-  /** It holds a token, or did once. */
-  readonly begun?: boolean;
-  readonly suspended?: boolean;
-  readonly expiresAt?: number | undefined;
-  /** When the held token is to be renewed; absent when nothing will be sent. */
-  readonly renewAt?: number | undefined;
-  /** When the held token was asked for. */
-  readonly lastSuccess?: number | undefined;
-  /** Refused logins with the present inputs. */
-  readonly rejections: number;
-  /** Why nothing is sent until a person helps. */
-  readonly stopped?: Reason | undefined;
-  /** Why the last attempt failed. */
-  readonly failing?: Reason | undefined;
-}
 
 /**
  * - live: the Secret holds a live token. dead: it did, and does not now.
@@ -29,48 +9,35 @@ export interface CredentialState {
 export const STATES = ['live', 'dead', 'new', 'suspended'] as const;
 export type State = (typeof STATES)[number];
 
-export interface Entry {
-  readonly provider: string;
-  readonly state: CredentialState;
+/** One of those that are shown each by itself. */
+export class Entry {
+  readonly #key: string;
+  readonly #columns: Columns;
+  #labels: string | undefined;
+
+  constructor(key: string, columns: Columns) {
+    this.#key = key;
+    this.#columns = columns;
+  }
+
+  /** As it is now; undefined when it is gone. */
+  get state(): CredentialState | undefined {
+    return this.#columns.find(this.#key)?.state;
+  }
+
   /** Its labels as they stand in the exposition. */
-  readonly labels: string;
+  get labels(): string {
+    const slash = this.#key.indexOf('/');
+    const [namespace, name] = [this.#key.slice(0, slash), this.#key.slice(slash + 1)];
+    const provider = this.#columns.find(this.#key)?.provider ?? '';
+    this.#labels ??= labelText({ namespace, name, provider });
+    return this.#labels;
+  }
 }
 
 export interface Seconds {
   live: number;
   dead: number;
-}
-
-/** What is kept of one: as little as can be, since there may be very many. */
-class Kept implements Entry {
-  readonly #key: string;
-  readonly provider: string;
-  readonly state: CredentialState;
-  readonly begun: boolean;
-  /** Up to when its seconds are counted; monotonic ms. */
-  since: number;
-  /** Monotonic ms; a token dies by the clock, whether or not anyone looks at it. */
-  readonly liveUntil: number;
-  #labels: string | undefined;
-
-  constructor(key: string, provider: string, state: CredentialState, before: Kept | undefined, time: Time) {
-    const { begun = false, ready, expiresAt } = state;
-    this.#key = key;
-    this.provider = provider;
-    this.state = state;
-    this.begun = begun || ready || before?.begun === true;
-    this.since = time.monotonic();
-    this.liveUntil = expiresAt === undefined ? Number.POSITIVE_INFINITY : this.since + expiresAt - time.now();
-    this.#labels = before?.provider === provider ? before.#labels : undefined;
-  }
-
-  /** Made when it is asked for: where there are many, nobody does. */
-  get labels(): string {
-    const slash = this.#key.indexOf('/');
-    const [namespace, name] = [this.#key.slice(0, slash), this.#key.slice(slash + 1)];
-    this.#labels ??= labelText({ namespace, name, provider: this.provider });
-    return this.#labels;
-  }
 }
 
 export interface Time {
@@ -82,7 +49,7 @@ export interface Time {
 /** The credentials that this replica works on, as last concluded, and the seconds that they were with and without a live token. */
 export class Credentials {
   readonly #time: Time;
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Columns();
   #counts = false;
   readonly #count: (provider: string, seconds: Seconds) => void;
 
@@ -97,15 +64,22 @@ export class Credentials {
   }
 
   set(namespace: string, name: string, provider: string, state: CredentialState): void {
-    const key = `${namespace}/${name}`;
-    const before = this.#kept.get(key);
-    if (before !== undefined) this.#settle(before, this.#time.monotonic());
-    this.#kept.set(key, new Kept(key, provider, state, before, this.#time));
+    const key = keyOf({ metadata: { namespace, name } });
+    const now = this.#time.monotonic();
+    const before = this.#kept.find(key);
+    if (before !== undefined) this.#settle(before, now);
+    const { begun = false, ready, expiresAt } = state;
+    this.#kept.set(key, {
+      provider,
+      state: { ...state, begun: begun || ready || before?.state.begun === true },
+      since: now,
+      liveUntil: expiresAt === undefined ? Number.POSITIVE_INFINITY : now + expiresAt - this.#time.now(),
+    });
   }
 
   remove(namespace: string, name: string): void {
-    const key = `${namespace}/${name}`;
-    const kept = this.#kept.get(key);
+    const key = keyOf({ metadata: { namespace, name } });
+    const kept = this.#kept.find(key);
     if (kept === undefined) return;
     this.#settle(kept, this.#time.monotonic());
     this.#kept.delete(key);
@@ -121,24 +95,28 @@ export class Credentials {
   settle(): void {
     const now = this.#time.monotonic();
     const sums = new Map<string, Seconds>();
-    for (const kept of this.#kept.values()) {
+    for (const [, slot] of this.#kept.slots()) {
+      const kept = this.#kept.at(slot);
       const sum = sums.get(kept.provider) ?? { live: 0, dead: 0 };
       if (this.#counts) add(sum, secondsOf(kept, now));
-      kept.since = now;
+      this.#kept.settled(slot, now);
       sums.set(kept.provider, sum);
     }
     for (const [provider, sum] of sums) this.#count(provider, sum);
   }
 
-  /** As they are now: what changes later is not in it. */
+  /** Each as it is when its turn comes; of what is gone by then, nothing. */
   entries(): readonly Entry[] {
-    return [...this.#kept.values()];
+    return [...this.#kept.slots()].map(([key]) => new Entry(key, this.#kept));
   }
 
   /** Each with its state now. */
-  *states(): Generator<readonly [Entry, State]> {
+  *states(): Generator<readonly [Kept, State]> {
     const now = this.#time.monotonic();
-    for (const kept of this.#kept.values()) yield [kept, stateOf(kept, now)];
+    for (const [, slot] of this.#kept.slots()) {
+      const kept = this.#kept.at(slot);
+      yield [kept, stateOf(kept, now)];
+    }
   }
 
   #settle(kept: Kept, now: number): void {
@@ -146,14 +124,14 @@ export class Credentials {
   }
 }
 
-function stateOf({ state, begun, liveUntil }: Kept, now: number): State {
+function stateOf({ state, liveUntil }: Kept, now: number): State {
   if (state.suspended === true) return 'suspended';
   if (state.ready && now < liveUntil) return 'live';
-  return begun ? 'dead' : 'new';
+  return state.begun === true ? 'dead' : 'new';
 }
 
-function secondsOf({ state, begun, since, liveUntil }: Kept, now: number): Seconds {
-  if (state.suspended === true || !begun) return { live: 0, dead: 0 };
+function secondsOf({ state, since, liveUntil }: Kept, now: number): Seconds {
+  if (state.suspended === true || state.begun !== true) return { live: 0, dead: 0 };
   const all = now - since;
   const live = state.ready ? Math.min(all, Math.max(0, liveUntil - since)) : 0;
   return { live: live / 1000, dead: (all - live) / 1000 };

@@ -1,4 +1,5 @@
-import type { CredentialState, Entry, State } from './credentials.ts';
+import type { CredentialState, Kept } from './credential-columns.ts';
+import type { State } from './credentials.ts';
 
 /** The credentials of a provider, counted: what alerts need where there are too many for a series each. */
 export interface Summary {
@@ -35,7 +36,7 @@ export function newSummary(): Summary {
 
 /** @param now ms since 1970. @param providers that are shown also when they have no credentials. */
 export function summarize(
-  credentials: Iterable<readonly [Entry, State]>,
+  credentials: Iterable<readonly [Pick<Kept, 'provider' | 'state'>, State]>,
   providers: Iterable<string>,
   now: number,
 ): Map<string, Summary> {

@@ -1,35 +1,23 @@
+import { Arena } from '../loop/arena.ts';
 import { Packer } from '../loop/packer.ts';
-import type { Memory } from './memory.ts';
-import { newMemory } from './memory.ts';
+import { type Memory, newMemory } from './memory.ts';
 
 /** Credentials whose whole memory is kept; of the others only what cannot be made again from what is watched. */
 const WHOLE = 500;
 
-/** What is left of a memory at rest: what tells our own writes from others', and the rest packed. */
-class Resting {
-  readonly uid: string;
-  readonly target: Memory['target'];
-  readonly sessionVersion: string | undefined;
-  readonly packed: string;
-
-  constructor(memory: Memory, packed: string) {
-    this.uid = memory.uid;
-    this.target = memory.target;
-    this.sessionVersion = memory.session?.version;
-    this.packed = packed;
-  }
-}
-
-type Kept = Pick<Memory, 'source' | 'token' | 'session'>;
+/** What is left of a memory at rest. */
+type Kept = Pick<Memory, 'uid' | 'target' | 'source' | 'token' | 'session'>;
 
 /** What is remembered of each credential. One that was not looked at for long rests, and wakes when it is. */
 export class Memories {
-  readonly #all = new Map<string, Memory | Resting>();
+  /** Those kept whole, the one that was looked at longest ago first. */
+  readonly #awake = new Map<string, Memory>();
+  /** Where those that rest stand packed. */
+  readonly #resting = new Map<string, number>();
   /** Being looked at. */
   readonly #held = new Set<string>();
-  /** Those kept whole, the one that was looked at longest ago first. */
-  readonly #awake = new Set<string>();
-  readonly #packer = new Packer(['grant', 'tokenType', 'name', 'keys', 'source', 'namespace']);
+  readonly #packer = new Packer(['grant', 'tokenType', 'keys', 'source', 'namespace']);
+  readonly #arena = new Arena();
   readonly #whole: number;
 
   constructor(whole = WHOLE) {
@@ -38,70 +26,103 @@ export class Memories {
 
   /** For a look, which ends by {@link rest}. */
   hold(key: string, uid: string): Memory | undefined {
-    const known = this.#all.get(key);
-    if (known === undefined || known.uid !== uid) return undefined;
+    const memory = this.#awake.get(key) ?? this.#woken(key, uid);
+    if (memory?.uid !== uid) return undefined;
     this.#held.add(key);
-    if (!(known instanceof Resting)) return known;
-    const memory = { ...newMemory(uid), ...this.#unpack(known) };
-    this.#all.set(key, memory);
     return memory;
   }
 
   set(key: string, memory: Memory): void {
     this.#held.add(key);
-    this.#all.set(key, memory);
+    this.#awake.set(key, memory);
   }
 
   /** The look is over. */
   rest(key: string): void {
     if (!this.#held.delete(key)) return;
-    this.#awake.delete(key);
-    this.#awake.add(key);
+    const looked = this.#awake.get(key);
+    if (looked !== undefined) {
+      this.#awake.delete(key);
+      this.#awake.set(key, looked);
+    }
     if (this.#awake.size <= this.#whole) return;
-    const [oldest = ''] = this.#awake;
-    this.#awake.delete(oldest);
-    const memory = this.#all.get(oldest);
-    if (memory === undefined || memory instanceof Resting || this.#held.has(oldest) || oldest === key) return;
-    if (isCalm(memory)) this.#all.set(oldest, new Resting(memory, this.#pack(memory)));
+    for (const [oldest, memory] of this.#awake) {
+      if (oldest === key || this.#held.has(oldest) || !isCalm(memory)) this.#later(oldest, memory);
+      else this.#putToRest(oldest, memory);
+      return;
+    }
   }
 
   delete(key: string): void {
     this.#awake.delete(key);
-    this.#all.delete(key);
+    this.#forget(key);
   }
 
   has(key: string): boolean {
-    return this.#all.has(key);
+    return this.#awake.has(key) || this.#resting.has(key);
   }
 
   uidOf(key: string): string | undefined {
-    return this.#all.get(key)?.uid;
+    return this.#known(key)?.uid;
   }
 
   /** The versions that our own writes made, or that were read. */
   versionsOf(key: string): { target: Memory['target']; session: string | undefined } | undefined {
-    const known = this.#all.get(key);
-    if (known === undefined) return undefined;
-    const session = known instanceof Resting ? known.sessionVersion : known.session?.version;
-    return { target: known.target, session };
+    const known = this.#known(key);
+    return known && { target: known.target, session: known.session?.version };
   }
 
   /** Keys and UIDs of credentials that have an answer which is still to be saved. */
   *unsaved(): Generator<{ readonly key: string; readonly uid: string }> {
-    for (const [key, memory] of this.#all) {
-      if (!(memory instanceof Resting) && memory.unsavedSession !== undefined) yield { key, uid: memory.uid };
+    for (const [key, memory] of this.#awake) {
+      if (memory.unsavedSession !== undefined) yield { key, uid: memory.uid };
     }
   }
 
-  #pack({ source, token, session }: Memory): string {
-    return source === undefined && token === undefined && session === undefined
-      ? ''
-      : this.#packer.pack({ source, token, session });
+  #known(key: string): Kept | undefined {
+    return this.#awake.get(key) ?? this.#packed(key);
   }
 
-  #unpack({ packed, target }: Resting): Partial<Memory> {
-    const kept = packed === '' ? {} : (this.#packer.unpack(packed) as Kept);
-    return target === undefined ? kept : { ...kept, target };
+  #packed(key: string): Kept | undefined {
+    const place = this.#resting.get(key);
+    // What was packed is what comes back.
+    return place === undefined ? undefined : (this.#packer.unpack(this.#arena.read(place)) as Kept);
+  }
+
+  #woken(key: string, uid: string): Memory | undefined {
+    const kept = this.#packed(key);
+    if (kept?.uid !== uid) return undefined;
+    this.#forget(key);
+    const memory = { ...newMemory(uid), ...kept };
+    this.#awake.set(key, memory);
+    return memory;
+  }
+
+  /** One that cannot rest makes room for the next to be looked at. */
+  #later(key: string, memory: Memory): void {
+    this.#awake.delete(key);
+    this.#awake.set(key, memory);
+  }
+
+  #putToRest(key: string, { uid, target, source, token, session }: Memory): void {
+    this.#awake.delete(key);
+    // The versions of what was not read stand in status.
+    if (source === undefined && token === undefined && session === undefined) return;
+    const kept: Kept = {
+      uid,
+      ...(target && { target }),
+      ...(source && { source }),
+      ...(token && { token }),
+      ...(session && { session }),
+    };
+    this.#resting.set(key, this.#arena.keep(this.#packer.pack(kept)));
+  }
+
+  #forget(key: string): void {
+    const place = this.#resting.get(key);
+    if (place === undefined) return;
+    this.#resting.delete(key);
+    this.#arena.free(place);
   }
 }
 

@@ -2,14 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { ANNOTATION, API_VERSION, CREDENTIAL_KIND, MANAGED_LABEL } from '../../src/api/names.ts';
 import { slimElsewhere, slimSecretMeta } from '../../src/kube/secret.ts';
 
-const alone = { name: 's', namespace: 'ns', uid: 'u', resourceVersion: '7', generation: 0 };
+const whole = { name: 's', namespace: 'ns', uid: 'u', resourceVersion: '7', generation: 0 };
+const alone = { ...whole, uid: '' };
 const elsewhere = (uid: string): number | undefined => (uid === 'mine' ? undefined : 3);
 
 function ours(owner?: string, kind: string = CREDENTIAL_KIND) {
   const reference = { apiVersion: API_VERSION, kind, name: 'c', uid: owner ?? '', controller: true };
   return {
     metadata: {
-      ...alone,
+      ...whole,
       labels: { [MANAGED_LABEL]: 'true' },
       annotations: { [ANNOTATION.credential]: 'ns/c' },
       ...(owner === undefined ? {} : { ownerReferences: [reference] }),
@@ -19,7 +20,7 @@ function ours(owner?: string, kind: string = CREDENTIAL_KIND) {
 
 describe('what is kept of a Secret', () => {
   test.each([
-    ['a stranger’s: its version', { metadata: { ...alone, labels: { a: 'b' } } }, { metadata: alone }],
+    ['a stranger’s: its version', { metadata: { ...whole, labels: { a: 'b' } } }, { metadata: alone }],
     ['ours, of a credential that we have: all', ours('mine'), ours('mine')],
     ['ours, of another replica’s: its version, and where', ours('theirs'), { metadata: alone, elsewhere: 3 }],
     ['ours without an owner, whoever may adopt it: all', ours(), ours()],

@@ -4,10 +4,30 @@ import { Packer } from '../../src/loop/packer.ts';
 
 const text = fc.oneof(
   fc.string(),
-  fc.constantFrom('', '#1', '@a', '=x', '"', '__proto__', 'Ready', '2026-02-31T00:00:00Z'),
+  fc.constantFrom(
+    '',
+    '#1',
+    '@a',
+    '=x',
+    '"',
+    '__proto__',
+    'Ready',
+    '2026-02-31T00:00:00Z',
+    '2026-01-01T24:00:00Z',
+    '2026-01-01T00:0x:00Z',
+    '007',
+    'ü',
+  ),
   fc.uuid(),
   fc.date({ noInvalidDate: true }).map(date => `${date.toISOString().slice(0, 19)}Z`),
   fc.date({ noInvalidDate: true }).map(date => date.toISOString()),
+  fc.nat().map(String),
+  fc
+    .tuple(
+      fc.constantFrom('v1:k:', 'eyJhbGciOiJub25lIn0.', 'a.b.', ':', '.'),
+      fc.uint8Array({ maxLength: 40 }),
+    )
+    .map(([head, bytes]) => head + Buffer.from(bytes).toString('base64url')),
 );
 const { object } = fc.letrec<{ value: unknown; object: Record<string, unknown> }>(tie => ({
   value: fc.oneof(
@@ -43,11 +63,17 @@ test('writes out what no longer fits into its dictionary', () => {
   const packer = new Packer(['type']);
   for (let index = 0; index < 5000; index += 1) {
     const object = { type: `word ${index}`, [`field-${index}`]: index };
-    expect(packer.unpack(packer.pack(object))).toEqual(object);
+    expect(packer.unpack(Buffer.from(packer.pack(object)))).toEqual(object);
   }
 });
 
-test('takes a quarter of the JSON of what comes again and again', () => {
+test('grows with what it packs', () => {
+  const packer = new Packer([]);
+  const large = { a: 'x'.repeat(100_000), b: ['ü'.repeat(50_000)] };
+  expect(packer.unpack(packer.pack(large))).toEqual(large);
+});
+
+test('takes a fifth of the JSON of what comes again and again', () => {
   const packer = new Packer(['type', 'status', 'reason', 'message']);
   const made = (index: number) => ({
     uid: `4f1c9a5e-0000-4000-8000-${String(index).padStart(12, '0')}`,
@@ -60,5 +86,5 @@ test('takes a quarter of the JSON of what comes again and again', () => {
     })),
   });
   packer.pack(made(0));
-  expect(packer.pack(made(1)).length).toBeLessThan(JSON.stringify(made(1)).length / 4);
+  expect(packer.pack(made(1)).length).toBeLessThan(JSON.stringify(made(1)).length / 5);
 });

@@ -11,9 +11,9 @@ function shelf(most: number) {
     {
       pack: ({ value }) => {
         packed.push(value);
-        return String(value);
+        return Buffer.from(String(value));
       },
-      unpack: text => ({ value: Number(text) }),
+      unpack: bytes => ({ value: Number(bytes.toString()) }),
     },
     most,
   );
@@ -36,6 +36,34 @@ test('what is got is warm again, and what is peeked at stays packed', () => {
   const one = made.get('k1');
   expect(packed).toEqual([1, 2]);
   expect(made.get('k1')).toBe(one);
+});
+
+test('what was packed and did not change is not packed again', () => {
+  const { made, packed } = shelf(1);
+  made.set('a', { value: 1 });
+  made.set('b', { value: 2 });
+  expect(made.get('a')).toEqual({ value: 1 });
+  expect(made.get('b')).toEqual({ value: 2 });
+  expect(made.get('a')).toEqual({ value: 1 });
+  expect(packed).toEqual([1, 2]);
+});
+
+test('when most are gone the others move together, and are as they were', () => {
+  const bytes = 1024;
+  const made = new Shelf<Item>(
+    {
+      pack: ({ value }) => Buffer.alloc(bytes, `${value} `),
+      unpack: text => ({ value: Number.parseInt(text.toString(), 10) }),
+    },
+    1,
+  );
+  const count = 4000;
+  for (let value = 0; value < count; value += 1) made.set(String(value), { value });
+  for (let value = 0; value < count; value += 1) if (value % 100 !== 0) made.delete(String(value));
+  expect([...made.values()].map(({ value }) => value)).toEqual(
+    Array.from({ length: count / 100 }, (_, index) => 100 * index),
+  );
+  expect(made.packedBytes).toBeLessThan((count * bytes) / 2);
 });
 
 test('what is set anew is what is packed, and what was deleted is gone', () => {
