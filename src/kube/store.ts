@@ -191,52 +191,55 @@ export class Store<T extends Stored> {
     this.#seen.set(scope, version);
     const newer = (a: string, b: string): boolean => setBack || newerVersion(a, b);
     const changes: Parameters<ChangeListener<T>>[] = [];
-    const listed = new Set<string>();
+    const unlisted = new Set(this.#keysIn(scope));
     for (const item of items) {
       const key = keyOf(item);
-      listed.add(key);
+      unlisted.delete(key);
       const old = this.#items.peek(key);
       if (old !== undefined && !newer(item.metadata.resourceVersion, old.metadata.resourceVersion)) continue;
       this.#put(key, old, item);
       changes.push([key, old, item]);
     }
-    this.#dropUnlisted(scope, listed, version, setBack, changes);
+    for (const [key, old] of this.#takeUnlisted(unlisted, setBack ? undefined : version))
+      changes.push([key, old, undefined]);
     this.#notify(changes);
   }
 
-  #dropUnlisted(
-    scope: string,
-    listed: ReadonlySet<string>,
-    version: string,
-    setBack: boolean,
-    changes: Parameters<ChangeListener<T>>[],
-  ): void {
-    for (const key of this.#items.keys()) {
-      const old = listed.has(key) ? undefined : this.#items.peek(key);
+  /** @param version of the list; what is newer than it stays. @returns what is gone. */
+  #takeUnlisted(keys: Iterable<string>, version: string | undefined): [string, T][] {
+    const taken: [string, T][] = [];
+    for (const key of keys) {
+      const old = this.#items.peek(key);
       if (old === undefined) continue;
-      const { namespace, resourceVersion } = old.metadata;
-      if (scope !== ALL_NAMESPACES && namespace !== scope) continue;
-      if (!setBack && newerVersion(resourceVersion, version)) continue;
+      if (version !== undefined && newerVersion(old.metadata.resourceVersion, version)) continue;
       this.#take(key, old);
-      changes.push([key, old, undefined]);
+      taken.push([key, old]);
     }
+    return taken;
+  }
+
+  #keysIn(scope: string): Iterable<string> {
+    return scope === ALL_NAMESPACES
+      ? this.#items.keys()
+      : [...this.#items.keys()].filter(key => key.startsWith(`${scope}/`));
   }
 
   /** The first list: each item is kept as it comes, rather than all at its end. Nobody acts on what is not whole, or is told of it. */
   #gather(scope: string): Gathering<T> {
-    const listed = new Set<string>();
+    // Of a list that was broken off.
+    const unlisted = new Set(this.#keysIn(scope));
     return {
       add: item => {
         const key = keyOf(item);
-        listed.add(key);
+        unlisted.delete(key);
         const old = this.#items.peek(key);
         if (old === undefined || newerVersion(item.metadata.resourceVersion, old.metadata.resourceVersion))
           this.#put(key, old, item);
       },
-      remove: metadata => listed.delete(keyOf({ metadata })),
+      remove: metadata => unlisted.add(keyOf({ metadata })),
       end: version => {
         this.#seen.set(scope, version);
-        this.#dropUnlisted(scope, listed, version, false, []);
+        this.#takeUnlisted(unlisted, version);
       },
     };
   }
