@@ -75,7 +75,7 @@ export class Packer {
   }
 
   #putNumber(value: number): void {
-    if (Number.isSafeInteger(value) && value >= 0 && value < MOST_WHOLE && !Object.is(value, -0)) {
+    if (Number.isSafeInteger(value) && value >= 0 && value < MOST_WHOLE) {
       this.#mark(INTEGER, value);
       return;
     }

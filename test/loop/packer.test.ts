@@ -16,6 +16,7 @@ const text = fc.oneof(
     '2026-01-01T24:00:00Z',
     '2026-01-01T00:0x:00Z',
     '007',
+    'v1:k:AAAAAAAAAAAAAAAAAB',
     'ü',
   ),
   fc.uuid(),
