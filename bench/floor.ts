@@ -8,6 +8,8 @@ const Options = z.object({
   provider: z.object({ url: z.string(), ca: z.string() }),
   lane: z.string(),
   flow: z.enum(['login', 'refresh']),
+  /** No token was there before: the login is read, the Secret's write rehearsed, and the login counted, since it may be refused. */
+  first: z.boolean(),
   concurrency: z.number(),
   /** A Secret, a session where there are such, and a status as the operator writes them. */
   secret: z.looseObject({}),
@@ -26,7 +28,7 @@ let refreshAll: () => Promise<{ done: number; requests: number }> = () =>
   Promise.reject(new Error('not prepared'));
 
 function prepare(options: z.infer<typeof Options>): void {
-  const { lane, flow, secret, labels, annotations, session, status, credentials } = options;
+  const { lane, flow, first, secret, labels, annotations, session, status, credentials } = options;
   const api = new Pool(options.api.url, { connections: 16, allowH2: false, connect: { ca: options.api.ca } });
   const provider = new Pool(options.provider.url, {
     connections: options.concurrency,
@@ -48,14 +50,31 @@ function prepare(options: z.infer<typeof Options>): void {
     const text = await answer.body.text();
     if (answer.statusCode >= 300) throw new Error(`${path}: ${answer.statusCode} ${text}`);
   }
-  const apply = (name: string, body: unknown): Promise<void> =>
+  const secrets = `/api/v1/namespaces/${lane}/secrets`;
+  const apply = (name: string, body: unknown, query = ''): Promise<void> =>
+    patch(`${secrets}/${name}?fieldManager=tokensync&force=true${query}`, 'apply-patch+yaml', body);
+  const tell = (name: string, status: unknown): Promise<void> =>
     patch(
-      `/api/v1/namespaces/${lane}/secrets/${name}?fieldManager=tokensync&force=true`,
-      'apply-patch+yaml',
-      body,
+      `/apis/tokensync.dev/v1alpha1/namespaces/${lane}/providercredentials/${name}/status?fieldManager=tokensync`,
+      'merge-patch+json',
+      { status },
     );
 
+  async function beforeFirst(name: string): Promise<void> {
+    requests++;
+    const login = await api.request({
+      method: 'GET',
+      path: `${secrets}/${name}-login`,
+      headers: { authorization, accept: 'application/json' },
+    });
+    if (login.statusCode !== 200) throw new Error(`${name}-login: ${login.statusCode}`);
+    await login.body.json();
+    await apply(`${name}-token`, { ...secret, metadata: { name: `${name}-token` } }, '&dryRun=All');
+    await tell(name, { login: { tries: 1 } });
+  }
+
   async function refresh({ name, uid, username, password }: (typeof credentials)[number]): Promise<void> {
+    if (first) await beforeFirst(name);
     const old = refreshTokens.get(name);
     requests++;
     const { statusCode, body } = await provider.request({
@@ -112,11 +131,9 @@ function prepare(options: z.infer<typeof Options>): void {
         expires_at: base64(expiresAt),
       },
     });
-    const path = `/apis/tokensync.dev/v1alpha1/namespaces/${lane}/providercredentials/${name}/status`;
     // All of it the first time; then what has changed.
     const token = { issuedAt, expiresAt, renewAt: expiresAt };
-    const changed = grants === 1 ? { ...status, token: { ...status.token, ...token } } : { token };
-    await patch(`${path}?fieldManager=tokensync`, 'merge-patch+json', { status: changed });
+    await tell(name, grants === 1 ? { ...status, token: { ...status.token, ...token } } : { token });
   }
 
   refreshAll = async () => {

@@ -46,6 +46,14 @@ export const IMAGE_ENV: Readonly<Record<string, string>> = Object.fromEntries(
   ),
 );
 
+const LIVE = /^tokensync_credentials_state\{.*state="live".*\} (\d+)$/gm;
+/** Credentials of all providers whose Secret holds a live token, by what the operator shows. */
+export function liveIn(metrics: string): number {
+  let sum = 0;
+  for (const [, count] of metrics.matchAll(LIVE)) sum += Number(count);
+  return sum;
+}
+
 const Started = z.object({ metrics: z.string() });
 let started = 0;
 

@@ -16,6 +16,12 @@ and watches nothing. Operator and floor take turns in one run, at the same API s
 once, and 32 at a time. All figures are for one refresh. Processor time is user and system time of the whole process; of the API server, above
 what it uses when nobody asks. A ratio is taken of each pair of turns; the figure is the median of the rounds.`,
   },
+  first: {
+    title: 'First tokens, beside the floor',
+    text: `From the operator's exec until all are Ready. The floor reads the login's Secret, rehearses the write, counts the login, asks the provider,
+applies the Secret and patches the status: what a first login must, since nothing may be sent that could not be written, and a login that
+may be refused is counted before it is sent. Beside it a script that does none of the three, and would lock an account at its third crash.`,
+  },
   start: {
     title: 'The start',
     text: `From exec until the target Secret is there: lists, lease, login, writes. RSS is read when ten credentials are Ready and nothing was due for

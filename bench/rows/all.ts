@@ -1,4 +1,5 @@
 import type { Bench } from './bench.ts';
+import { first } from './first.ts';
 import { growth } from './growth.ts';
 import { memory } from './memory.ts';
 import { refresh } from './refresh.ts';
@@ -9,4 +10,14 @@ import { steady } from './steady.ts';
 import { storm } from './storm.ts';
 
 /** In the order in which they run. */
-export const BENCHES: readonly Bench[] = [refresh, start, memory, scale, growth, scrape, steady, storm];
+export const BENCHES: readonly Bench[] = [
+  refresh,
+  first,
+  start,
+  memory,
+  scale,
+  growth,
+  scrape,
+  steady,
+  storm,
+];

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { Child, pathOf } from '../lib/child.ts';
+import { prepareFloor } from '../lib/floor.ts';
 import { Operator } from '../lib/operator.ts';
 import type { Place } from '../lib/place.ts';
 import { arrived, defineProvider, type Flow, nameOf, populate } from '../lib/population.ts';
@@ -132,31 +133,12 @@ export class Contest {
     await this.#granted(count);
     await quiet(this.#operator.child.pid);
     this.#pause();
-    const [name, written] = [nameOf(0), Written];
-    const secret = written.parse(await place.client.get('Secret', `${name}-token`, ours));
-    const session =
-      flow === 'login' ? null : written.parse(await place.client.get('Secret', `${name}.session`, ours));
-    const credential = written.parse(await place.client.get('ProviderCredential', name, ours));
-    const served = await place.client.list('ProviderCredential', floor);
-    const uids = new Map(served.items.map(({ metadata }) => [metadata.name, metadata.uid]));
-    const frame = ({ type }: z.infer<typeof Written>) => ({ apiVersion: 'v1', kind: 'Secret', type });
-    await this.#floor.ask(z.null(), 'prepare', {
-      api: { url: place.url, ca: place.ca, token: place.token },
-      provider: { url: place.provider.url, ca: place.provider.ca },
+    await prepareFloor(this.#floor, place, {
+      like: ours,
       lane: floor,
       flow,
+      count,
       concurrency: CONCURRENCY,
-      secret: frame(secret),
-      labels: secret.metadata.labels ?? {},
-      annotations: secret.metadata.annotations ?? {},
-      session: session === null ? null : frame(session),
-      status: credential.status,
-      credentials: Array.from({ length: count }, (_, index) => ({
-        name: nameOf(index),
-        uid: uids.get(nameOf(index)) ?? '',
-        username: `user-${index}`,
-        password: `password-${index}`,
-      })),
     });
   }
 
@@ -267,15 +249,6 @@ async function quiet(pid: number): Promise<void> {
     last = now;
   }
 }
-
-const Written = z.looseObject({
-  type: z.string().optional(),
-  metadata: z.looseObject({
-    labels: z.record(z.string(), z.string()).optional(),
-    annotations: z.record(z.string(), z.string()).optional(),
-  }),
-  status: z.record(z.string(), z.unknown()).optional(),
-});
 
 function lanes(flow: Flow): { ours: string; floor: string } {
   return { ours: `${flow}-ours`, floor: `${flow}-floor` };

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { JsonObject } from '../../sandbox/apiserver/json.ts';
-import { Operator, program } from '../lib/operator.ts';
+import { liveIn, Operator, program } from '../lib/operator.ts';
 import { type Place, startPlace } from '../lib/place.ts';
 import { defineProvider, nameOf } from '../lib/population.ts';
 import { cpuOf, peakOf, residentOf } from '../lib/proc.ts';
@@ -171,7 +171,7 @@ class Population {
       const live = async (): Promise<boolean> => {
         const metrics = await operator.metrics();
         blocked = Math.max(blocked, sampleOf(metrics, /^nodejs_eventloop_lag_max_seconds (\S+)$/m));
-        return sampleOf(metrics, LIVE) >= this.#count;
+        return liveIn(metrics) >= this.#count;
       };
       const granted = async (): Promise<boolean> =>
         (await this.#place.provider.granted(this.#name)) >= this.#count;
@@ -218,8 +218,6 @@ class Population {
 }
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-
-const LIVE = /^tokensync_credentials_state\{.*state="live".*\} (\d+)$/m;
 
 const sampleOf = (metrics: string, sample: RegExp): number => Number(sample.exec(metrics)?.[1] ?? 0);
 
