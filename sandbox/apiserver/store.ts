@@ -17,8 +17,11 @@ export class Version {
     let text = this.texts.get(form);
     if (text === undefined) {
       this.meta ??= metaText(this.object.metadata);
-      const { metadata: _, ...rest } = make(this.object);
-      text = `{"metadata":${this.meta},${JSON.stringify(rest).slice(1)}`;
+      const { kind, apiVersion, metadata: _, ...rest } = make(this.object);
+      // In the order of a kube-apiserver: first what kind of object it is, where that is told.
+      const parts = [JSON.stringify({ kind, apiVersion }), `{"metadata":${this.meta}}`, JSON.stringify(rest)];
+      const members = parts.map(part => part.slice(1, -1)).filter(part => part !== '');
+      text = `{${members.join(',')}}`;
       this.texts.set(form, text);
     }
     return text;
@@ -29,6 +32,11 @@ export class Version {
     this.texts.clear();
     this.meta = undefined;
   }
+}
+
+/** As a kube-apiserver writes them: the bookkeeping last. */
+function metaText({ managedFields, ...others }: KubeObject['metadata']): string {
+  return JSON.stringify({ ...others, managedFields });
 }
 
 export interface Change {

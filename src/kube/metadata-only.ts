@@ -30,13 +30,21 @@ const NO_METADATA = { success: false, error: { issues: [{ path: ['metadata'] }] 
 
 const MANAGED_FIELDS = ',"managedFields":[';
 
+/** Something stands after them: within them are objects alone, and a quote in a text is escaped. */
+const MORE = '],"';
+
 /**
  * Metadata without their `managedFields`, which are most of them and stand last.
  * @returns undefined where they do not.
  */
 function withoutManagedFields(text: string): unknown {
   const at = text.indexOf(MANAGED_FIELDS);
-  if (at === -1 || !/\]\}\}\s*$/.test(text.slice(-8)) || text.includes(MANAGED_FIELDS, at + 1))
+  if (
+    at === -1 ||
+    !/\]\}\}\s*$/.test(text.slice(-8)) ||
+    text.includes(MORE, at) ||
+    text.includes(MANAGED_FIELDS, at + 1)
+  )
     return undefined;
   try {
     return JSON.parse(`${text.slice(0, at)}}}`);

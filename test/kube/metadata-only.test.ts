@@ -30,6 +30,7 @@ describe('an answer of metadata alone', () => {
     ['without managedFields', answer(META)],
     ['in another order', answer({ managedFields, ...META })],
     ['with something behind them', answer({ ...META, managedFields, finalizers: { x: 1 } })],
+    ['with a list behind them', answer({ ...META, managedFields, finalizers: ['x'] })],
     ['with something behind the metadata', answer({ ...META, managedFields }, { data: { a: 'b' } })],
     ['that is cut off', answer({ ...META, managedFields }).slice(0, -1)],
   ])('%s is left to who reads all of it', (_what, text) => {
