@@ -29,6 +29,8 @@ export interface Ports {
   /** This replica's name: the pod's, which is its host's. */
   readonly instance?: string;
   readonly randomBytes?: (size: number) => Uint8Array;
+  /** @see KubeClient */
+  readonly later?: (read: () => void) => void;
   /** In place of connections to providers. */
   readonly providerDispatcher?: Dispatcher;
   readonly write?: (line: string) => void;
@@ -83,6 +85,7 @@ export function compose(config: Config, ports: Ports): Composition {
     endpoint,
     clock,
     serverTime,
+    later: ports.later,
     onCall: ({ verb, code }) => {
       metrics.apiRequest(verb, code);
       outage.heard(code);

@@ -32,6 +32,7 @@ async function run(config: Config): Promise<void> {
     random: systemRandom,
     endpoint,
     operatorNamespace,
+    later: setImmediate,
     processMetrics: true,
   });
   const { log } = composition;

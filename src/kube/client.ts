@@ -63,6 +63,7 @@ export class KubeClient {
   readonly #timeoutMs: number;
   readonly #lineMaxBytes: number;
   readonly #budget: WriteBudget | undefined;
+  readonly #later: (read: () => void) => void;
   readonly #origin: string;
   readonly #basePath: string;
   #made = { of: {}, headers: new Map<string, Readonly<Record<string, string>>>() };
@@ -78,6 +79,11 @@ export class KubeClient {
     readonly lineMaxBytes?: number;
     /** For writes; absent: no limit of our own. */
     readonly budget?: WriteBudget | undefined;
+    /**
+     * Puts off what a watch brought until all that came with it was heard: an event often comes beside the answer to the write
+     * that made it, and who knows the answer need not read the event. Absent: nothing is put off.
+     */
+    readonly later?: ((read: () => void) => void) | undefined;
   }) {
     this.#endpoint = options.endpoint;
     this.#clock = options.clock;
@@ -86,6 +92,7 @@ export class KubeClient {
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.#lineMaxBytes = options.lineMaxBytes ?? LINE_MAX_BYTES;
     this.#budget = options.budget;
+    this.#later = options.later ?? (read => read());
     const url = new URL(options.endpoint.server);
     this.#origin = url.origin;
     this.#basePath = url.pathname.replace(/\/+$/, '');
@@ -227,6 +234,10 @@ export class KubeClient {
     const began = this.#clock.monotonic();
     const answer = new Answer(what, received => this.#observe(received, began));
     const lines = new LineSplitter(line => on.line(line), this.#lineMaxBytes);
+    const arrived: Buffer[] = [];
+    const read = (): void => {
+      for (const chunk of arrived.splice(0)) if (!lines.push(chunk)) throw broken('LineTooLong');
+    };
     const path = this.#path({ path: call.path, query: { ...call.query, watch: true } });
     const exchange = new Exchange(
       this.#endpoint.watchDispatcher,
@@ -239,7 +250,7 @@ export class KubeClient {
         },
         data: chunk => {
           if (answer.status !== 200) answer.data(chunk);
-          else if (!lines.push(chunk)) throw broken('LineTooLong');
+          else if (arrived.push(chunk) === 1) this.#later(() => exchange.attempt(read));
         },
       },
     );
@@ -249,6 +260,7 @@ export class KubeClient {
       if (answer.status === 0) this.#record(name, 'error', began);
       throw error;
     }
+    read();
     if (answer.status !== 200) throw this.#refused(what, answer, false);
     if (lines.pending > 0) throw broken('CutShort');
   }

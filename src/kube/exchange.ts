@@ -71,6 +71,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#fail(this.#unanswered('Timeout'));
   }
 
+  /** Takes a step that belongs to the answer, though it comes later: as of the receiver, what it throws is the failure. */
+  attempt(step: () => void): void {
+    if (!this.#settled) this.#receive(step);
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     // Given up while the request waited for a connection: stop it before a byte is written.

@@ -3,7 +3,9 @@ import { inspect } from 'node:util';
 import { Agent } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { WireDispatcher } from '../../sandbox/dispatcher.ts';
 import { VirtualClock } from '../../sandbox/virtual-clock.ts';
+import type { WireRequest, WireResponse, WireSink } from '../../sandbox/wire.ts';
 import type { CallRecord, KubeClient } from '../../src/kube/client.ts';
 import { fixedEndpoint } from '../../src/kube/endpoint.ts';
 import { isAlreadyExists, isConflict, isGone, isNotFound, KubeError } from '../../src/kube/kube-error.ts';
@@ -345,6 +347,29 @@ describe('a watch', () => {
     await done;
     expect([heads, lines]).toEqual([1, ['{"a":"€"}', '{"b":1}']]);
     expect(calls).toMatchObject([{ verb: 'watch', resource: 'secrets', code: 200 }]);
+  });
+
+  test('gives a line after the answer that came beside it, and none is lost when the server ends it there', async () => {
+    const told: string[] = [];
+    let sink: WireSink | undefined;
+    const handler = ({ method }: WireRequest): WireResponse => {
+      if (method === 'GET') return { status: 200, stream: opened => (sink = opened) };
+      sink?.write('{"a":1}\n');
+      if (method === 'DELETE') sink?.end();
+      return { status: 200, body: '{}' };
+    };
+    const endpoint = fixedEndpoint('http://memory', new WireDispatcher({ route: () => handler }));
+    const made = clientOf('http://memory', clock, { endpoint, later: setImmediate });
+    const signal = new AbortController().signal;
+    const done = made.client.watch({ path: '/x', signal }, { line: () => told.push('line') });
+    await clock.settle();
+    await made.client.apply(SECRET, {}, Any);
+    told.push('answer');
+    await clock.settle();
+    expect(told).toEqual(['answer', 'line']);
+    await made.client.remove(SECRET, {});
+    await done;
+    expect(told).toEqual(['answer', 'line', 'line']);
   });
 
   const watch = (line: (text: string) => void = () => {}, signal = new AbortController().signal) =>
