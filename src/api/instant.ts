@@ -3,6 +3,8 @@ const DAY_S = 86_400;
 const TWO = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
 /** The last day that was written, as nearly every time is of it. */
 let day = { number: Number.NaN, text: '' };
+/** What was written of late, by the last bits of its seconds: a refresh writes the same times in three places. */
+const written = Array.from({ length: 64 }, () => ({ seconds: Number.NaN, text: '' }));
 
 /**
  * RFC 3339 to the second, as Kubernetes writes times: what is finer is cut, so that an expiry is never later than it is.
@@ -11,6 +13,14 @@ let day = { number: Number.NaN, text: '' };
  */
 export function instant(ms: number): string {
   const seconds = Math.floor(ms / 1000);
+  const known = written[seconds & 63];
+  if (known?.seconds === seconds) return known.text;
+  const text = textOf(seconds);
+  written[seconds & 63] = { seconds, text };
+  return text;
+}
+
+function textOf(seconds: number): string {
   const number = Math.floor(seconds / DAY_S);
   if (number !== day.number)
     day = { number, text: new Date(number * DAY_S * 1000).toISOString().slice(0, -13) };

@@ -30,14 +30,14 @@ export interface LogOptions {
   readonly clock: Clock;
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly format: 'json' | 'pretty';
-  /** Where lines go, each with its newline; standard output by default. */
+  /** Where lines go, each with its newline; by default to standard output, those of one turn of the event loop together. */
   readonly write?: (line: string) => void;
 }
 
 /** One line an entry: JSON, or something for people. A {@link Log} takes the keys of the vocabulary alone; this takes any. Errors are logged as their type, code and frames, since messages may quote values. */
 export function createLog(options: LogOptions): Logger {
   const { clock, level, format } = options;
-  const write = options.write ?? (line => process.stdout.write(line));
+  const write = options.write ?? inTurns(lines => process.stdout.write(lines));
   const output = format === 'json' ? write : (line: string) => write(pretty(line));
   return pino(
     {
@@ -48,6 +48,22 @@ export function createLog(options: LogOptions): Logger {
     },
     { write: output },
   );
+}
+
+/** A write of its own for each line would cost more than the line. */
+function inTurns(write: (lines: string) => void): (line: string) => void {
+  let lines = '';
+  const flush = (): void => {
+    const told = lines;
+    lines = '';
+    if (told !== '') write(told);
+  };
+  // What the last turn told of.
+  process.once('exit', flush);
+  return line => {
+    if (lines === '') setImmediate(flush);
+    lines += line;
+  };
 }
 
 /** pino's own redaction costs as much as the rest of a line. */

@@ -62,6 +62,8 @@ export class Metrics {
   readonly #timed = new Set<string>();
   #shown = true;
   #leads = false;
+  /** Whose errors stand at zero or more. */
+  readonly #verbs = new Set<string>();
   /** As last told, by resource. */
   readonly #restarts = new Map<string, number>();
 
@@ -204,7 +206,8 @@ export class Metrics {
 
   /** @param code of the answer; `error` when no whole one came. */
   apiRequest(verb: string, code: number | 'error'): void {
-    this.#apiRequests.inc({ verb, code: 'error' }, 0);
+    if (!this.#verbs.has(verb)) this.#apiRequests.inc({ verb, code: 'error' }, 0);
+    this.#verbs.add(verb);
     this.#apiRequests.inc({ verb, code });
   }
 

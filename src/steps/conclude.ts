@@ -260,12 +260,18 @@ export function announce(
     const relieved = context.demand.remove(key);
     if (relieved !== undefined) context.demandChanged(relieved);
   }
+  // As a renewal in time leaves them.
+  if (status.conditions === observed.previous?.conditions && !isFailed(status)) return;
   recordChanges(observed, concluded, context);
 }
 
 /** What stands in a status may have been written by anyone: a label takes only what we know. */
 function asReason(text: string | undefined): Reason | undefined {
   return text !== undefined && Object.hasOwn(REASONS, text) ? (text as Reason) : undefined;
+}
+
+function isFailed(status: CredentialStatus): boolean {
+  return conditionOf(status, CONDITION.refreshed)?.status === 'False';
 }
 
 /**

@@ -64,7 +64,9 @@ export async function observe(
   const previous = memory.unwrittenStatus ?? credential.status;
   const choice = choose(credential, spec, memory, context);
   const left =
-    'account' in choice ? await asLeft(key, credential, spec, choice.account, memory, context) : undefined;
+    'account' in choice && context.many()
+      ? await asLeft(key, credential, spec, choice.account, memory, context)
+      : undefined;
   if (left !== undefined) return left;
   let blocker = 'blocker' in choice ? choice.blocker : undefined;
   const planned =
@@ -130,7 +132,6 @@ async function asLeft(
   const versionOf = (secret: string): string | undefined =>
     context.secrets.get(`${identity.namespace}/${secret}`)?.metadata.resourceVersion;
   if (
-    !context.many() ||
     memory.source !== undefined ||
     memory.unwrittenStatus !== undefined ||
     previous?.observedGeneration !== credential.metadata.generation ||

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createLog, type LogOptions } from '../../src/observe/log.ts';
 import { ManualClock } from '../provider/manual-clock.ts';
 
@@ -26,6 +26,22 @@ test('one JSON object a line', () => {
     },
     { level: 'error', time: '1970-01-01T00:00:01.234Z', msg: 'broken\nline' },
   ]);
+});
+
+test('what is logged in one turn of the event loop is one write to standard output', async () => {
+  const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  try {
+    const log = createLog({ clock: new ManualClock(), level: 'info', format: 'json' });
+    log.info({}, 'one');
+    log.info({}, 'two');
+    await new Promise(setImmediate);
+    log.info({}, 'three');
+    await new Promise(setImmediate);
+    const written = stdout.mock.calls.map(([text]) => String(text).match(/"msg":"\w+"}\n/g));
+    expect(written).toEqual([['"msg":"one"}\n', '"msg":"two"}\n'], ['"msg":"three"}\n']]);
+  } finally {
+    stdout.mockRestore();
+  }
 });
 
 test('what is for people is one line too', () => {
