@@ -25,7 +25,7 @@ WORKDIR /app
 COPY LICENSE ./
 COPY --from=build /build/dist ./
 ENV NODE_ENV=production \
-    NODE_OPTIONS=--max-semi-space-size=4 \
+    NODE_OPTIONS=--max-semi-space-size=16 \
     MALLOC_ARENA_MAX=1 \
     MALLOC_TRIM_THRESHOLD_=65536
 USER 65532:65532
