@@ -1,6 +1,6 @@
-import { ANNOTATION, CREDENTIAL_PLURAL, MANAGED_LABEL, SESSION_SUFFIX } from './api/names.ts';
 import type { Log } from './api/log.ts';
 import type { ObjectMeta } from './api/meta.ts';
+import { ANNOTATION, CREDENTIAL_PLURAL, MANAGED_LABEL, SESSION_SUFFIX } from './api/names.ts';
 import type { KubeClient } from './kube/client.ts';
 import { ListWatch, type ListWatchOptions } from './kube/list-watch.ts';
 import {
@@ -11,12 +11,12 @@ import {
   readCredential,
   readProvider,
 } from './kube/objects.ts';
+import { Packer } from './kube/packer.ts';
 import { readMeta, type SecretMeta, slimElsewhere, slimSecretMeta } from './kube/secret.ts';
 import { Store } from './kube/store.ts';
 import { SHAPE } from './kube/target.ts';
 import type { Share } from './lead/share.ts';
 import type { Clock, Random } from './loop/clock.ts';
-import { Packer } from './loop/packer.ts';
 import type { Packing } from './loop/shelf.ts';
 import type { Metrics } from './observe/metrics.ts';
 

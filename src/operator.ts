@@ -1,11 +1,11 @@
-import { REFRESH_REQUESTED_AT, SESSION_SUFFIX } from './api/names.ts';
 import type { Log } from './api/log.ts';
 import type { ObjectMeta } from './api/meta.ts';
+import { REFRESH_REQUESTED_AT, SESSION_SUFFIX } from './api/names.ts';
 import { Collections } from './collections.ts';
 import { Demand } from './decide/demand.ts';
 import { Digester } from './decide/digest.ts';
-import { partOf } from './decide/part.ts';
 import { OriginHealth } from './decide/origin-health.ts';
+import { partOf } from './decide/part.ts';
 import { Refusals } from './decide/refusals.ts';
 import type { KubeClient } from './kube/client.ts';
 import { loadDigestKey } from './kube/digest-key.ts';
@@ -13,9 +13,9 @@ import { EventRecorder } from './kube/events.ts';
 import { isRetriable } from './kube/kube-error.ts';
 import type { SecretMeta } from './kube/secret.ts';
 import type { ServerTime } from './kube/server-time.ts';
-import { type Clock, type Random, sleep } from './loop/clock.ts';
 import { type Ownership, SOLE_OWNER } from './lead/ownership.ts';
 import type { Share } from './lead/share.ts';
+import { type Clock, type Random, sleep } from './loop/clock.ts';
 import { type Place, Queue } from './loop/queue.ts';
 import { Schedule } from './loop/schedule.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -24,10 +24,10 @@ import type { Engine, Transport } from './provider/types.ts';
 import { ProviderWork } from './provider-work.ts';
 import { Providers } from './providers.ts';
 import { forget, reconcile } from './reconcile.ts';
+import { ShardWork } from './shard-work.ts';
 import type { Context, Settings } from './steps/context.ts';
 import { Memories } from './steps/memories.ts';
 import { splitLane } from './steps/plan.ts';
-import { ShardWork } from './shard-work.ts';
 import { retryAfterOf, told } from './told.ts';
 
 export interface OperatorOptions {

@@ -1,13 +1,13 @@
 import type { Verdict } from './decide/decide.ts';
 import { failuresOf } from './decide/status.ts';
-import { sleep } from './loop/clock.ts';
 import type { CredentialObject } from './kube/objects.ts';
+import { sleep } from './loop/clock.ts';
 import { attempt, withdraw } from './steps/attempt.ts';
 import { blockedBefore, limit } from './steps/clearance.ts';
 import { announce, type Facts, nextLook, published, statusOf, writeStatus } from './steps/conclude.ts';
 import type { Context } from './steps/context.ts';
-import { type Memory, newMemory } from './steps/memory.ts';
 import { copySecret } from './steps/copy.ts';
+import { type Memory, newMemory } from './steps/memory.ts';
 import { atHand, isGone, type Observed, observe } from './steps/observe.ts';
 import type { Attempt } from './steps/outcome.ts';
 import { publishToken, removeFormer, saveSession, type Written } from './steps/publish.ts';

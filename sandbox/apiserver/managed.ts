@@ -70,7 +70,7 @@ const makeEntry = (
   ...(subresource === '' ? {} : { subresource }),
 });
 
-/** The JSON of an object's metadata, most of which is mostly this. */
+/** The JSON of an object's metadata, most of which is mostly this; as a kube-apiserver writes them, with it at the end. */
 export function metaText(meta: Meta): string {
   const { managedFields } = meta;
   if (managedFields === undefined) return JSON.stringify(meta);

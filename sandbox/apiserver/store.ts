@@ -34,11 +34,6 @@ export class Version {
   }
 }
 
-/** As a kube-apiserver writes them: the bookkeeping last. */
-function metaText({ managedFields, ...others }: KubeObject['metadata']): string {
-  return JSON.stringify({ ...others, managedFields });
-}
-
 export interface Change {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   readonly table: string;

@@ -1,8 +1,9 @@
 const DAY_S = 86_400;
 /** `00` to `59`. */
 const TWO = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
-/** The last day that was written, as nearly every time is of it. */
-let day = { number: Number.NaN, text: '' };
+/** Days since 1970 that were written of late, by their text: nearly every time is of one of a few. */
+const days = new Map<number, string>();
+const MOST_DAYS = 100;
 /** What was written of late, by the last bits of its seconds: a refresh writes the same times in three places. */
 const written = Array.from({ length: 64 }, () => ({ seconds: Number.NaN, text: '' }));
 
@@ -22,8 +23,13 @@ export function instant(ms: number): string {
 
 function textOf(seconds: number): string {
   const number = Math.floor(seconds / DAY_S);
-  if (number !== day.number)
-    day = { number, text: new Date(number * DAY_S * 1000).toISOString().slice(0, -13) };
   const second = seconds - number * DAY_S;
-  return `${day.text}${TWO[Math.floor(second / 3600)]}:${TWO[Math.floor(second / 60) % 60]}:${TWO[second % 60]}Z`;
+  return `${days.get(number) ?? dayText(number)}${TWO[Math.floor(second / 3600)]}:${TWO[Math.floor(second / 60) % 60]}:${TWO[second % 60]}Z`;
+}
+
+function dayText(number: number): string {
+  const text = new Date(number * DAY_S * 1000).toISOString().slice(0, -13);
+  if (days.size >= MOST_DAYS) days.clear();
+  days.set(number, text);
+  return text;
 }

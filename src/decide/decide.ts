@@ -1,7 +1,7 @@
 import { instant } from '../api/instant.ts';
 import type { Reason } from '../api/reasons.ts';
-import { GRANT_SPACING_MS, type Renewal } from './renewal.ts';
 import { type Held, isLive } from '../held.ts';
+import { GRANT_SPACING_MS, type Renewal } from './renewal.ts';
 
 /** Everything that the decision rests on, gathered beforehand. Times in ms, by the API server's clock. */
 export interface Observation {

@@ -1,6 +1,6 @@
 import { parseDuration } from '../api/duration.ts';
-import { mix } from './mix.ts';
 import type { Held } from '../held.ts';
+import { mix } from './mix.ts';
 
 /** When a held token is renewed (design: lifetime, propagation margin, jitter). All pure; all times in ms. */
 

@@ -2,8 +2,8 @@ import type { CredentialStatus } from '../api/credential.ts';
 import { instant } from '../api/instant.ts';
 import type { Condition } from '../api/meta.ts';
 import { CONDITION } from '../api/reasons.ts';
-import type { Verdict } from './decide.ts';
 import type { Held } from '../held.ts';
+import type { Verdict } from './decide.ts';
 import { type LoginRecord, NO_LOGIN_YET } from './login-limit.ts';
 
 /** Everything that a status says, for success and failure alike. Times in ms, by the API server's clock. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { keyOf } from '../api/meta.ts';
 import type { Log } from '../api/log.ts';
+import { keyOf } from '../api/meta.ts';
 import { API_VERSION, FIELD_MANAGER } from '../api/names.ts';
 import type { Reason } from '../api/reasons.ts';
 import type { KubeClient } from './client.ts';

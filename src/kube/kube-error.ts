@@ -1,5 +1,5 @@
-import type { LogFields } from '../api/log.ts';
 import { z } from 'zod';
+import type { LogFields } from '../api/log.ts';
 
 /** One thing that the API server found wrong. */
 export interface FieldCause {

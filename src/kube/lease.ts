@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import type { Log } from '../api/log.ts';
 import { ObjectMeta } from '../api/meta.ts';
 import type { Clock, Random } from '../loop/clock.ts';
-import type { Log } from '../api/log.ts';
 import type { CallOptions, KubeClient } from './client.ts';
 import { isNotFound } from './kube-error.ts';
 import { ListWatch, type ListWatchHandler } from './list-watch.ts';

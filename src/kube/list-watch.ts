@@ -1,6 +1,6 @@
+import type { Log, LogFields } from '../api/log.ts';
 import { keyOf, type ObjectMeta } from '../api/meta.ts';
 import { type Clock, type Random, sleep } from '../loop/clock.ts';
-import type { Log, LogFields } from '../api/log.ts';
 import { backoff } from './backoff.ts';
 import type { KubeClient, Query } from './client.ts';
 import { codeOf } from './exchange.ts';
@@ -14,8 +14,8 @@ import {
   metadataOf,
   strip,
   uidOf,
-  type WatchEvent,
   versionOf,
+  type WatchEvent,
 } from './watch-event.ts';
 
 /** What is left to know of an object that was deleted: the version is that of its deletion. */

@@ -1,4 +1,5 @@
 import type { ObjectMeta } from '../api/meta.ts';
+import { cutManagedFields } from './managed-fields.ts';
 import type { Reader } from './reader.ts';
 import { metadataOf, soleVersion, versionOf } from './watch-event.ts';
 
@@ -8,7 +9,7 @@ export const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k
 /** What is read of such an answer. */
 export const Metadata: Reader<{ readonly metadata: ObjectMeta }> = {
   ofText: text => {
-    const metadata = metadataOf(withoutManagedFields(text));
+    const metadata = metadataOf(parsed(cutManagedFields(text)));
     return metadata && { metadata };
   },
   safeParse: value => {
@@ -28,26 +29,9 @@ export const Version: Reader<string> = {
 
 const NO_METADATA = { success: false, error: { issues: [{ path: ['metadata'] }] } } as const;
 
-const MANAGED_FIELDS = ',"managedFields":[';
-
-/** Something stands after them: within them are objects alone, and a quote in a text is escaped. */
-const MORE = '],"';
-
-/**
- * Metadata without their `managedFields`, which are most of them and stand last.
- * @returns undefined where they do not.
- */
-function withoutManagedFields(text: string): unknown {
-  const at = text.indexOf(MANAGED_FIELDS);
-  if (
-    at === -1 ||
-    !/\]\}\}\s*$/.test(text.slice(-8)) ||
-    text.includes(MORE, at) ||
-    text.includes(MANAGED_FIELDS, at + 1)
-  )
-    return undefined;
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(`${text.slice(0, at)}}}`);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -1,11 +1,11 @@
-import type { Lease, LeaseClient, LeaseContent, LeaseWatch } from '../kube/lease.ts';
+import type { Log, LogFields } from '../api/log.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
+import type { Lease, LeaseClient, LeaseContent, LeaseWatch } from '../kube/lease.ts';
 import type { ListWatchHandler } from '../kube/list-watch.ts';
 import type { ServerTime } from '../kube/server-time.ts';
 import { newerVersion } from '../kube/version.ts';
 import { Watchdog } from '../kube/watchdog.ts';
 import type { Clock, Random, Timer } from '../loop/clock.ts';
-import type { Log, LogFields } from '../api/log.ts';
 import { unusable } from './count.ts';
 import type { Ownership } from './ownership.ts';
 import { freeSince, type LeaseTimes, nextStep, type Seen, type Step, type Tenure, Term } from './standing.ts';

@@ -1,13 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { FailureClass } from '../errors.ts';
-import { credentialSeries } from './credential-series.ts';
 import type { CredentialState } from './credential-columns.ts';
+import { credentialSeries } from './credential-series.ts';
 import { Credentials, type Seconds, STATES, type Time } from './credentials.ts';
 import { CONTENT_TYPE, END, formatFor, toOpenMetrics } from './exposition.ts';
 import { FAMILIES, type Family } from './families.ts';
 import { Owned } from './owned.ts';
-import { summarize, type Summary } from './summary.ts';
+import { type Summary, summarize } from './summary.ts';
 
 const GRANTS = ['Login', 'Refresh'] as const;
 export type GrantKind = (typeof GRANTS)[number];

@@ -1,6 +1,6 @@
 import type { Reason } from '../api/reasons.ts';
 import type { Failure, FailureClass } from '../errors.ts';
-import { evaluating, type Expression, trace, type Variables } from './cel.ts';
+import { type Expression, evaluating, trace, type Variables } from './cel.ts';
 import { kindOf } from './cel-value.ts';
 import { type Content, headerOf, readContent } from './content.ts';
 import {

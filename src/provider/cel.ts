@@ -5,8 +5,8 @@ import {
   ParseError,
   TypeError as TypingError,
 } from '@marcbachmann/cel-js';
-import { type CelValue, kindOf, TooLarge } from './cel-value.ts';
 import { CostError, costOfExpression } from './cel-cost.ts';
+import { type CelValue, kindOf, TooLarge } from './cel-value.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
 import type { Report } from './problems.ts';
 

@@ -2,6 +2,7 @@ import { parseDuration } from '../api/duration.ts';
 import type { FlowSpec, ProviderSpec } from '../api/provider.ts';
 import type { FieldProblem } from '../errors.ts';
 import { parseCidr } from './addresses.ts';
+import { isCertificates } from './certificates.ts';
 import { loginFingerprint, providerFingerprint } from './fingerprint.ts';
 import { compileParameters, type Parameter } from './parameters.ts';
 import { type EnvironmentPlan, type FlowPlan, register, type StepPlan } from './plan.ts';
@@ -10,7 +11,6 @@ import { compileRequest } from './request.ts';
 import { compileResponse, type ResponsePlan } from './response.ts';
 import { flowsTooLarge } from './size.ts';
 import { parseTemplate, placeholders, type Scope, type Template } from './template.ts';
-import { isCertificates } from './certificates.ts';
 import type { Compiled } from './types.ts';
 import { compileBaseUrl } from './url.ts';
 

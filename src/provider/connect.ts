@@ -3,8 +3,8 @@ import { connect as netConnect, type Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { buildConnector } from 'undici';
 import type { Clock } from '../loop/clock.ts';
-import { type Guard, literalOf } from './guard.ts';
 import { FailureError } from './failures.ts';
+import { type Guard, literalOf } from './guard.ts';
 
 /** Opens connections to addresses that the guard has judged, and to no others. */
 

@@ -1,9 +1,9 @@
-import type { BaseUrl } from './url.ts';
 import type { Parameter } from './parameters.ts';
 import type { RequestPlan } from './request.ts';
 import type { ResponsePlan } from './response.ts';
 import type { Template } from './template.ts';
 import type { CompiledEnvironment, CompiledFlow, CompiledParameter } from './types.ts';
+import type { BaseUrl } from './url.ts';
 
 /** What the engine knows of the parts of a compiled definition that are opaque elsewhere. */
 

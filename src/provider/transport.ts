@@ -2,6 +2,7 @@ import { createSecureContext, getCACertificates, type SecureContext } from 'node
 import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { Failure } from '../errors.ts';
 import type { Clock } from '../loop/clock.ts';
+import { isCertificates } from './certificates.ts';
 import {
   type Dial,
   guardedConnector,
@@ -10,7 +11,6 @@ import {
   systemResolver,
   tlsOptions,
 } from './connect.ts';
-import { isCertificates } from './certificates.ts';
 import { exchange } from './exchange.ts';
 import { caBundleInvalid, FailureError, failureOf, requestInvalid } from './failures.ts';
 import { createGuard, type Guard, type NetworkSpec } from './guard.ts';

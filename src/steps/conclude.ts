@@ -17,8 +17,8 @@ import {
 import { type Held, isLive } from '../held.ts';
 import type { EventFacts } from '../kube/events.ts';
 import { isConflict, isNotFound } from '../kube/kube-error.ts';
-import { CredentialAnswer, credentialPath } from '../kube/objects.ts';
 import { METADATA_ONLY, Version } from '../kube/metadata-only.ts';
+import { CredentialAnswer, credentialPath } from '../kube/objects.ts';
 import { truthfulRecord } from './clearance.ts';
 import type { Context } from './context.ts';
 import type { Observed } from './observe.ts';

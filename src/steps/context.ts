@@ -1,3 +1,4 @@
+import type { Log } from '../api/log.ts';
 import type { Demand } from '../decide/demand.ts';
 import type { Digester } from '../decide/digest.ts';
 import type { OriginHealth } from '../decide/origin-health.ts';
@@ -9,7 +10,6 @@ import type { SecretMeta } from '../kube/secret.ts';
 import type { ServerTime } from '../kube/server-time.ts';
 import type { Store } from '../kube/store.ts';
 import type { Clock, Random } from '../loop/clock.ts';
-import type { Log } from '../api/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Gate, Limits } from '../provider/gate.ts';
 import type { Engine, Transport } from '../provider/types.ts';

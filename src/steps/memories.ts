@@ -1,5 +1,5 @@
+import { Packer } from '../kube/packer.ts';
 import { Arena } from '../loop/arena.ts';
-import { Packer } from '../loop/packer.ts';
 import { type Memory, newMemory } from './memory.ts';
 
 /** Credentials whose whole memory is kept; of the others only what cannot be made again from what is watched. */

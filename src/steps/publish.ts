@@ -4,7 +4,7 @@ import type { Verdict } from '../decide/decide.ts';
 import type { Held, Token } from '../held.ts';
 import type { CallOptions } from '../kube/client.ts';
 import { isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
-import { Metadata, METADATA_ONLY } from '../kube/metadata-only.ts';
+import { METADATA_ONLY, Metadata } from '../kube/metadata-only.ts';
 import { Secret, type SecretMeta, secretPath } from '../kube/secret.ts';
 import { desiredSession, emptySession, parseSession, type Session, sessionName } from '../kube/session.ts';
 import {

@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { createAuthority } from '../../sandbox/certificates.ts';
 import { install, prepare, renewAt, startReaders, uninstall } from './install.ts';
 import { measureRest, measureStart } from './measure.ts';

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import {
   GRANT_SPACING_MS,
   noLaterExpiry,
-  renewal,
   type RenewalPolicy,
+  renewal,
   renewalPolicy,
 } from '../../src/decide/renewal.ts';
 import type { Held } from '../../src/held.ts';

@@ -1,9 +1,9 @@
 import { expect, type TestContext, test } from 'vitest';
 import { z } from 'zod';
 import { createAuthority } from '../../sandbox/certificates.ts';
+import { readYaml } from '../../sandbox/world.ts';
 import { type SandboxCluster, sandboxCluster } from './cluster.ts';
 import { Program } from './program.ts';
-import { readYaml } from '../../sandbox/world.ts';
 
 /** Two processes and one Lease, over sockets: who leads when a signal hits the leader. Orders are asserted; times are only told. */
 

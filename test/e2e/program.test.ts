@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, type TestContext, test } from 'vitest';
+import { isObject } from '../../sandbox/apiserver/json.ts';
 import { type Authority, createAuthority } from '../../sandbox/certificates.ts';
 import { type Fixture, FLOWS, type FlowName, fixture } from '../../sandbox/fixtures.ts';
 import type { Providers } from '../../sandbox/providers/index.ts';
 import { readYaml } from '../../sandbox/world.ts';
-import { isObject } from '../../sandbox/apiserver/json.ts';
 import { realCluster } from '../real/cluster.ts';
 import { Canaries } from '../support/canaries.ts';
 import { onRealServer, sandboxOnly } from '../support/sandbox-only.ts';

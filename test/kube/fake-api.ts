@@ -3,11 +3,11 @@ import { createServer as createTlsServer, type Server, type ServerOptions } from
 import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { Agent } from 'undici';
+import type { Log } from '../../src/api/log.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { type Endpoint, fixedEndpoint } from '../../src/kube/endpoint.ts';
 import { ServerTime } from '../../src/kube/server-time.ts';
 import type { Clock } from '../../src/loop/clock.ts';
-import type { Log } from '../../src/api/log.ts';
 
 /** One request as a scripted API server sees it, and the ways to answer. */
 export class Call {

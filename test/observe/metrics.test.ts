@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { CREDENTIAL_FAMILIES, FAMILIES } from '../../src/observe/families.ts';
 import type { CredentialState } from '../../src/observe/credential-columns.ts';
+import { CREDENTIAL_FAMILIES, FAMILIES } from '../../src/observe/families.ts';
 import { AUTO_MOST, Metrics, type PerCredential, wholeText } from '../../src/observe/metrics.ts';
 
 function bench(perCredential: PerCredential = 'on') {

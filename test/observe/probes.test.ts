@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { request } from 'undici';
 import { expect, onTestFinished, test } from 'vitest';
 import { ObserveServer } from '../../src/observe/server.ts';
-import { answer, refused, trouble, type Trouble, UNREACHED } from '../operator/trouble.ts';
+import { answer, refused, type Trouble, trouble, UNREACHED } from '../operator/trouble.ts';
 
 /** What a probe says, and what it does not say: each thing that fails one is made to happen. */
 

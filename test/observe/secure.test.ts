@@ -1,8 +1,8 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { once } from 'node:events';
 import { Agent, request } from 'undici';
 import { expect, onTestFinished, test } from 'vitest';
 import { createAuthority } from '../../sandbox/certificates.ts';

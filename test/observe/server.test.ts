@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
 import { request } from 'undici';
+import { afterEach, describe, expect, test } from 'vitest';
 import { type BindAddress, parseBindAddress } from '../../src/observe/bind-address.ts';
 import { type Check, ObserveServer, type ObserveServerOptions } from '../../src/observe/server.ts';
 

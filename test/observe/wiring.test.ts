@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { acme, type Acme, LOGIN } from '../operator/acme.ts';
+import { type Acme, acme, LOGIN } from '../operator/acme.ts';
 
 /** That the operator tells the metrics what is so. What they make of it is tested beside them. */
 

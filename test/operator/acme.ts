@@ -5,8 +5,8 @@ import { mergePatch } from '../../sandbox/apiserver/patch.ts';
 import { secret } from '../../sandbox/fixtures.ts';
 import type { WireRequest, WireResponse } from '../../sandbox/wire.ts';
 import { createWorld, type Run, type World } from '../../sandbox/world.ts';
-import type { Condition } from '../../src/api/meta.ts';
 import { CredentialStatus } from '../../src/api/credential.ts';
+import type { Condition } from '../../src/api/meta.ts';
 import { type SeenSecret, seen } from './scene.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addCredential, isReady, MINUTE, scene, SECOND } from './scene.ts';
+import { addCredential, isReady, MINUTE, SECOND, scene } from './scene.ts';
 
 const LEASES = 'leases';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DAY, editProvider, HOUR, MINUTE, scene, type Scene, SECOND } from './scene.ts';
+import { DAY, editProvider, HOUR, MINUTE, type Scene, SECOND, scene } from './scene.ts';
 
 describe('what may still arrive is not Stalled', () => {
   test.each([

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../sandbox/apiserver/json.ts';
 import type { WireResponse } from '../../sandbox/wire.ts';
-import { Acme, acme, type Answer, DAY_SECONDS, jwt } from './acme.ts';
+import { Acme, type Answer, acme, DAY_SECONDS, jwt } from './acme.ts';
 
 /**
  * What a provider may answer, and what a team sees of it: the token that is held stays where it is, Ready as long as it

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addCredential, HOUR, MINUTE, scene, SECOND } from './scene.ts';
+import { addCredential, HOUR, MINUTE, SECOND, scene } from './scene.ts';
 
 describe('what a renewal costs', () => {
   test('a login: one request to the provider, one write of the Secret, one of status, and nothing else', async () => {

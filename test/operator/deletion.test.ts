@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addCredential, HOUR, isReady, MINUTE, scene, SECOND } from './scene.ts';
+import { addCredential, HOUR, isReady, MINUTE, SECOND, scene } from './scene.ts';
 
 describe('deletion', () => {
   test.each(['pgf/login', 'admintotal/jwt'] as const)(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { logEntries } from '../support/log-entries.ts';
-import { answer, trouble, type Trouble, UNREACHED } from './trouble.ts';
+import { answer, type Trouble, trouble, UNREACHED } from './trouble.ts';
 
 /** What `kubectl get events` tells: what changed, and only that. */
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DAY, MINUTE, scene, type Scene, SECOND } from './scene.ts';
+import { DAY, MINUTE, type Scene, SECOND, scene } from './scene.ts';
 
 describe('a held token is bound to what it was obtained for', () => {
   test.each([

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FLOWS } from '../../sandbox/fixtures.ts';
-import { addCredential, isReady } from './scene.ts';
 import { createWorld } from '../../sandbox/world.ts';
+import { addCredential, isReady } from './scene.ts';
 import { answer, LOST, refused, trouble, UNREACHED } from './trouble.ts';
 
 /** Defects that were read in the source of the operator that is used most for this today; ours has none of them. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { ProviderStatus } from '../../src/api/provider.ts';
 import type { JsonObject } from '../../sandbox/apiserver/json.ts';
 import type { World } from '../../sandbox/world.ts';
-import { addCredential, editProvider, isReady, MINUTE, scene, SECOND, statusOf } from './scene.ts';
+import { ProviderStatus } from '../../src/api/provider.ts';
+import { addCredential, editProvider, isReady, MINUTE, SECOND, scene, statusOf } from './scene.ts';
 
 function limited(name: string, limits: JsonObject): (world: World) => void {
   return world => editProvider(world, name, { spec: { limits } });

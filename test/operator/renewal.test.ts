@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { addCredential, DAY, HOUR, isReady, MINUTE, scene, type Scene, SECOND, statusOf } from './scene.ts';
 import { sandboxOnly } from '../support/sandbox-only.ts';
+import { addCredential, DAY, HOUR, isReady, MINUTE, type Scene, SECOND, scene, statusOf } from './scene.ts';
 
 /** Milliseconds between requests of the only credential. */
 function gaps(it: Scene): number[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../sandbox/apiserver/json.ts';
-import { HOUR, MINUTE, scene, type Scene, SECOND } from './scene.ts';
+import { HOUR, MINUTE, type Scene, SECOND, scene } from './scene.ts';
 
 /** Templates that do not show the whole answer: after a restart its token is not at hand. */
 const OPAQUE: JsonObject = { target: { data: { key: 'x$(token)', other: '$(token | base64)' } } };

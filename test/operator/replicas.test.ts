@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { inFlight, LEASE, LIFE, Replicas, replicas, RETRY } from './replicas.ts';
+import { inFlight, LEASE, LIFE, RETRY, Replicas, replicas } from './replicas.ts';
 import { UNREACHED, writesSecret, writesStatus } from './trouble.ts';
 
 describe('two replicas', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addCredential, DAY, editProvider, HOUR, isReady, MINUTE, scene, SECOND, statusOf } from './scene.ts';
+import { addCredential, DAY, editProvider, HOUR, isReady, MINUTE, SECOND, scene, statusOf } from './scene.ts';
 
 const REQUEST = 'tokensync.dev/refresh-requested-at';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { HOUR, MINUTE, scene, SECOND } from './scene.ts';
+import { HOUR, MINUTE, SECOND, scene } from './scene.ts';
 
 describe('no login while a live token is held', () => {
   const flows = ['pgf/login', 'admintotal/jwt', 'admintotal/api-key', 'firmeasy/login'] as const;

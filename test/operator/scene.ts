@@ -1,12 +1,12 @@
 import { onTestFinished } from 'vitest';
 import { z } from 'zod';
-import type { Condition } from '../../src/api/meta.ts';
-import { CredentialStatus } from '../../src/api/credential.ts';
 import { isObject, type JsonObject, type KubeObject } from '../../sandbox/apiserver/json.ts';
 import { mergePatch } from '../../sandbox/apiserver/patch.ts';
-import { type Fixture, fixture, type FlowName, secret } from '../../sandbox/fixtures.ts';
+import { type Fixture, type FlowName, fixture, secret } from '../../sandbox/fixtures.ts';
 import type { LogEntry } from '../../sandbox/providers/log.ts';
 import { createWorld, type Run, type World } from '../../sandbox/world.ts';
+import { CredentialStatus } from '../../src/api/credential.ts';
+import type { Condition } from '../../src/api/meta.ts';
 
 /** One team's credential in a world with an operator: what a test says, in the words of who uses it. */
 

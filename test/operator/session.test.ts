@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Fault } from '../../sandbox/apiserver/faults.ts';
-import { answer, refused, throttled, type Trouble, trouble, writesSecret } from './trouble.ts';
+import { answer, refused, type Trouble, throttled, trouble, writesSecret } from './trouble.ts';
 
 const HOUR = 3600;
 const writesSession = writesSecret('a.session');

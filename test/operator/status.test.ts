@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DAY, HOUR, MINUTE, scene, type Scene, SECOND } from './scene.ts';
+import { DAY, HOUR, MINUTE, type Scene, SECOND, scene } from './scene.ts';
 
 /** Looks between any two instants; true once `done`, and throws where a promise of status is broken. */
 async function watchStatus(it: Scene, done: () => boolean, limitMs: number): Promise<boolean> {

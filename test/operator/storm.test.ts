@@ -5,9 +5,9 @@ import {
   editProvider,
   isReady,
   MINUTE,
-  scene,
   type Scene,
   SECOND,
+  scene,
   statusOf,
 } from './scene.ts';
 

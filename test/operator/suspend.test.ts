@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { HOUR, scene, SECOND } from './scene.ts';
+import { HOUR, SECOND, scene } from './scene.ts';
 
 describe('suspend', () => {
   test('sends nothing, also when renewal is due; status says so, and Ready turns False at expiry', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Call } from '../../sandbox/apiserver/faults.ts';
 import { secret } from '../../sandbox/fixtures.ts';
-import { MINUTE, scene, SECOND } from './scene.ts';
+import { MINUTE, SECOND, scene } from './scene.ts';
 
 describe('edits of the target', () => {
   test('labels, annotations and templates change without a login; what the spec drops is removed, what others added stays', async () => {

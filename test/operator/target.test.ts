@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { secret } from '../../sandbox/fixtures.ts';
-import { HOUR, MINUTE, scene, SECOND, withSpec } from './scene.ts';
+import { HOUR, MINUTE, SECOND, scene, withSpec } from './scene.ts';
 
 describe('the Secret that pods read', () => {
   test('holds the token, how to present it, and when it expires, under keys that work as environment names', async () => {

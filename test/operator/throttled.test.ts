@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { answer, throttled, type Trouble, trouble } from './trouble.ts';
+import { answer, type Trouble, throttled, trouble } from './trouble.ts';
 
 const HOUR = 3600;
 const NAMES = ['a', 'b', 'c', 'd', 'e'];

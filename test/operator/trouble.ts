@@ -1,12 +1,12 @@
 import { onTestFinished } from 'vitest';
-import { type Condition, ObjectMeta } from '../../src/api/meta.ts';
-import { CredentialStatus } from '../../src/api/credential.ts';
 import type { Call, Fault, Injection } from '../../sandbox/apiserver/faults.ts';
 import { isObject, type JsonObject } from '../../sandbox/apiserver/json.ts';
 import { mergePatch } from '../../sandbox/apiserver/patch.ts';
 import { secret } from '../../sandbox/fixtures.ts';
 import type { WireRequest, WireResponse } from '../../sandbox/wire.ts';
 import { createWorld, type Run, START_MS, type World } from '../../sandbox/world.ts';
+import { CredentialStatus } from '../../src/api/credential.ts';
+import { type Condition, ObjectMeta } from '../../src/api/meta.ts';
 import { type SeenSecret, seen } from './scene.ts';
 
 /** A provider whose every answer the test decides, credentials at it, and a cluster that can fail: for what goes wrong. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type Log, LOG_KEYS, LOG_MESSAGES } from '../../src/api/log.ts';
+import { LOG_KEYS, LOG_MESSAGES, type Log } from '../../src/api/log.ts';
 import { MemoryLog } from '../kube/fake-api.ts';
 
 /** The compiler lets a log take the vocabulary's keys and messages alone; here, that nothing in it is left over. */

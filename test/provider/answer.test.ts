@@ -6,10 +6,10 @@ import {
   failureOf,
   grantOf,
   jwt,
+  like,
   NOW,
   read,
   seconds,
-  like,
 } from './engine-support.ts';
 
 const CANARY = 'CANARY-9f3';

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import {
   compileExpression,
-  evaluating,
   type Expression,
+  evaluating,
   type Outcome,
   type Wanted,
 } from '../../src/provider/cel.ts';
 import { MAX_COST } from '../../src/provider/cel-cost.ts';
 import { toCel } from '../../src/provider/cel-value.ts';
-import { problemsOf, flow, spec, like } from './engine-support.ts';
+import { flow, like, problemsOf, spec } from './engine-support.ts';
 
 function compile(source: string, wanted: Wanted = 'text'): Expression | string {
   let problem = '';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import selfsigned from 'selfsigned';
 import { describe, expect, it } from 'vitest';
-import { account, compiled, type Draft, engine, flow, problemsOf, spec, like } from './engine-support.ts';
+import { account, compiled, type Draft, engine, flow, like, problemsOf, spec } from './engine-support.ts';
 
 const one = (over: Draft, field: string, message: RegExp): [Draft, string, RegExp] => [over, field, message];
 

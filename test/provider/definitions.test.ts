@@ -7,6 +7,7 @@ import {
   failureOf,
   grantOf,
   jwt,
+  like,
   login,
   NOW,
   problem,
@@ -14,7 +15,6 @@ import {
   read,
   seconds,
   value,
-  like,
 } from './engine-support.ts';
 
 /** The five providers, to the letter of their documentation. */

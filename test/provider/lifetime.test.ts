@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readClaims } from '../../src/provider/jwt.ts';
-import { answerClock, type AnswerClock, lifetimeOf, parseHttpDate } from '../../src/provider/lifetime.ts';
+import { type AnswerClock, answerClock, lifetimeOf, parseHttpDate } from '../../src/provider/lifetime.ts';
 import { answer, DATE, jwt, NOW } from './engine-support.ts';
 
 const S = NOW / 1000;

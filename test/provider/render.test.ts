@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { account, compiled, engine, example, flow, problem, spec, value, like } from './engine-support.ts';
+import { account, compiled, engine, example, flow, like, problem, spec, value } from './engine-support.ts';
 
 const EXPIRES = '2026-01-15T11:00:00Z';
 const plain = example();

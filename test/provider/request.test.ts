@@ -6,11 +6,11 @@ import {
   example,
   flow,
   LOGIN,
+  like,
   login,
   problem,
   problemsOf,
   spec,
-  like,
 } from './engine-support.ts';
 
 const PARAMETERS = [

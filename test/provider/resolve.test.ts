@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { account, compiled, engine, flow, problem, spec, like } from './engine-support.ts';
+import { account, compiled, engine, flow, like, problem, spec } from './engine-support.ts';
 
 const provider = compiled(
   spec({

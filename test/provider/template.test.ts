@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { like } from './engine-support.ts';
 import { fill, parseTemplate, type Scope } from '../../src/provider/template.ts';
+import { like } from './engine-support.ts';
 
 const scope = (names: string[], filters = true): Scope => ({
   names: new Map(names.map(name => [name, { optional: false }])),

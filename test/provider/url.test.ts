@@ -7,11 +7,11 @@ import {
   example,
   flow,
   LOGIN,
+  like,
   login,
   problem,
   problemsOf,
   spec,
-  like,
 } from './engine-support.ts';
 
 const CLAVE = { name: 'clave', required: true, pattern: '[a-zA-Z0-9.@:/-]*' };

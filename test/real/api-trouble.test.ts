@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest';
 import { request } from 'undici';
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import type { JsonObject } from '../../sandbox/apiserver/json.ts';
 import { createAuthority } from '../../sandbox/certificates.ts';
 import type { Fixture } from '../../sandbox/fixtures.ts';
@@ -8,8 +8,8 @@ import { type Client, isReady } from '../e2e/cluster.ts';
 import { type RunningControlPlane, startControlPlane } from './control-plane.ts';
 import { isWatch, startForwarder } from './forwarder.ts';
 import { clientOf } from './install.ts';
-import { eventually, furnish, NAMESPACE, operate, type Operated } from './operated.ts';
-import { startSilentProxy, type SilentProxy } from './silent-proxy.ts';
+import { eventually, furnish, NAMESPACE, type Operated, operate } from './operated.ts';
+import { type SilentProxy, startSilentProxy } from './silent-proxy.ts';
 
 /** What the operator does while its API server is in trouble, and after: docs/failure-times.md says the bounds. */
 

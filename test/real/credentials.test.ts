@@ -5,8 +5,8 @@ import { createAuthority } from '../../sandbox/certificates.ts';
 import { Client } from '../e2e/cluster.ts';
 import { type RunningControlPlane, startControlPlane } from './control-plane.ts';
 import { clientOf } from './install.ts';
-import { startSilentProxy } from './silent-proxy.ts';
 import { boundToken, eventually, furnish, NAMESPACE, operate } from './operated.ts';
+import { startSilentProxy } from './silent-proxy.ts';
 
 /** The service account's token and the CA, which the kubelet changes under a running pod. */
 

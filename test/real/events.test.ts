@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { EventRecorder } from '../../src/kube/events.ts';
 import { KubeClient } from '../../src/kube/client.ts';
+import { EventRecorder } from '../../src/kube/events.ts';
 import { kubeconfigEndpoint } from '../../src/kube/kubeconfig.ts';
 import { ServerTime } from '../../src/kube/server-time.ts';
 import type { Clock } from '../../src/loop/clock.ts';

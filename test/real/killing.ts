@@ -12,7 +12,7 @@ import { type Client, data, isReady } from '../e2e/cluster.ts';
 import { startOutside } from '../e2e/outside.ts';
 import { Program } from '../e2e/program.ts';
 import { withSpec } from '../operator/scene.ts';
-import { kubeconfigText, type ControlPlane } from './control-plane.ts';
+import { type ControlPlane, kubeconfigText } from './control-plane.ts';
 import { type Forwarder, startForwarder } from './forwarder.ts';
 import { definition } from './install.ts';
 import { eventually } from './operated.ts';

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { createAuthority } from '../../sandbox/certificates.ts';
 import { FLOWS } from '../../sandbox/fixtures.ts';
-import { describePermission, type Permission } from '../deploy/roles.ts';
 import { only, ROOT, render } from '../deploy/render.ts';
+import { describePermission, type Permission } from '../deploy/roles.ts';
 import { allows, essential, type Need } from './audit.ts';
 import { kubectl, type RunningControlPlane, startControlPlane } from './control-plane.ts';
 import { eventually, type Installed, installShipped, SERVED } from './shipped.ts';

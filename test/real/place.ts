@@ -10,7 +10,7 @@ import type { Providers } from '../../sandbox/providers/index.ts';
 import { CredentialStatus } from '../../src/api/credential.ts';
 import type { Condition } from '../../src/api/meta.ts';
 import { SETTINGS } from '../../src/settings.ts';
-import { type Client, data, isReady, type Item } from '../e2e/cluster.ts';
+import { type Client, data, type Item, isReady } from '../e2e/cluster.ts';
 import { startOutside } from '../e2e/outside.ts';
 import { Program } from '../e2e/program.ts';
 import { withSpec } from '../operator/scene.ts';

@@ -8,7 +8,7 @@ import { answer, definition, refused } from '../operator/trouble.ts';
 import { type RunningControlPlane, startControlPlane } from './control-plane.ts';
 import { clientOf } from './install.ts';
 import { eventually, furnish, NAMESPACE } from './operated.ts';
-import { holders, replica, type Replica } from './replicas.ts';
+import { holders, type Replica, replica } from './replicas.ts';
 
 /** Four replicas that share the work, on a server that sends each its share alone, and on one that does not. */
 

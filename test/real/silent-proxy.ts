@@ -1,5 +1,5 @@
-import { connect, createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 
 /** What a network between us and the API server can do to connections, short of closing them in good order. */
 export interface SilentProxy {

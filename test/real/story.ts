@@ -1,5 +1,5 @@
-import type { Fixture } from '../../sandbox/fixtures.ts';
 import { isObject } from '../../sandbox/apiserver/json.ts';
+import type { Fixture } from '../../sandbox/fixtures.ts';
 import { readYaml } from '../../sandbox/world.ts';
 import { data } from '../e2e/cluster.ts';
 import { eventually, type Installed, SERVED } from './shipped.ts';

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ANNOTATION } from '../../src/api/names.ts';
 import type { KubeObject } from '../../sandbox/apiserver/json.ts';
 import { fixture } from '../../sandbox/fixtures.ts';
 import { createProviders } from '../../sandbox/providers/index.ts';
@@ -9,6 +8,7 @@ import { Calm } from '../../sandbox/simulation/calm.ts';
 import { Judge } from '../../sandbox/simulation/judge.ts';
 import { Subject } from '../../sandbox/simulation/subject.ts';
 import { VirtualClock } from '../../sandbox/virtual-clock.ts';
+import { ANNOTATION } from '../../src/api/names.ts';
 
 /** Each promise is one that can be broken: a judge that never condemns proves nothing. */
 

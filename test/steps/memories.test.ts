@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { type Memory, newMemory } from '../../src/steps/memory.ts';
 import { Memories } from '../../src/steps/memories.ts';
+import { type Memory, newMemory } from '../../src/steps/memory.ts';
 
 const filled = (uid: string): Memory => ({
   ...newMemory(uid),

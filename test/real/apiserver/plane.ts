@@ -1,11 +1,11 @@
 import { Pool } from 'undici';
 import { isObject, type JsonObject, type KubeObject, textOr } from '../../../sandbox/apiserver/json.ts';
-import { parseObject } from './answers.ts';
 import type { ControlPlane } from '../control-plane.ts';
+import { parseObject } from './answers.ts';
 import { type Access, Courier, type Delivered, type Parcel } from './courier.ts';
 import { CONTENT, type KindPath, MIRRORED, NAMESPACES, pathOf } from './kinds.ts';
 import { Mirror } from './mirror.ts';
-import { endsInitialEvents, openWatch, type Opened, type Told, Upstream } from './watch-lines.ts';
+import { endsInitialEvents, type Opened, openWatch, type Told, Upstream } from './watch-lines.ts';
 
 /** Told of each event of what is mirrored. */
 export type OnTold = (kind: KindPath, event: Told) => void;

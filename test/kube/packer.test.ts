@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Packer } from '../../src/loop/packer.ts';
+import { Packer } from '../../src/kube/packer.ts';
 
 const text = fc.oneof(
   fc.string(),

@@ -1,3 +1,5 @@
+import { instant } from '../api/instant.ts';
+
 /**
  * Keeps what JSON can say in a quarter of its bytes: fields of objects, and words that come again and again, are numbers of a
  * dictionary that all share; times, UUIDs, numbers and base64url are written as what they mean. What is undefined is left out,
@@ -188,7 +190,7 @@ class Unpacking {
       case CONSTANT:
         return CONSTANTS[count];
       case TIME:
-        return instantOf(count);
+        return instant(count * 1000);
       case DOUBLE:
         return this.#double();
       case UID:
@@ -278,12 +280,9 @@ const HEAD = /^(v\d+:[0-9a-z]+|eyJ[A-Za-z0-9_-]{1,60})$/;
 const DIGITS_ALONE = /^(0|[1-9][0-9]{0,13})$/;
 const [ZERO, NINE, COLON, T, Z] = [0x30, 0x39, 0x3a, 0x54, 0x5a] as const;
 
-const DAY_S = 86_400;
-/** Days that were seen, by their text, in seconds since 1970; and back. Most times are of a few days. */
-const secondsOfDay = new Map<string, number>();
-const dayOf = new Map<number, string>();
+/** Days that were seen, by their text: when they begin, in seconds since 1970. Most times are of a few days. */
+const startOfDay = new Map<string, number>();
 const MOST_DAYS = 1000;
-const TWO_DIGITS = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
 
 /** RFC 3339 to the second, as we and Kubernetes write it, of a day that there is. @returns since 1970; undefined for any other text. */
 function secondsOf(text: string): number | undefined {
@@ -292,7 +291,7 @@ function secondsOf(text: string): number | undefined {
   const [hours, minutes, seconds] = [numberAt(text, 11), numberAt(text, 14), numberAt(text, 17)];
   if (!(hours < 24 && minutes < 60 && seconds < 60)) return undefined;
   const day = text.slice(0, 10);
-  const start = secondsOfDay.get(day) ?? startOf(day);
+  const start = startOfDay.get(day) ?? startOf(day);
   return start < 0 ? undefined : start + 3600 * hours + 60 * minutes + seconds;
 }
 
@@ -302,30 +301,13 @@ function numberAt(text: string, at: number): number {
   return tens >= 0 && tens < 10 && ones >= 0 && ones < 10 ? 10 * tens + ones : Number.NaN;
 }
 
-/** @returns seconds; -1 where there is no such day. */
+/** @returns -1 where there is no such day. */
 function startOf(day: string): number {
   const start = Date.parse(day) / 1000;
-  if (!(start >= 0) || textOf(start / DAY_S) !== `${day}T`) return -1;
-  if (secondsOfDay.size >= MOST_DAYS) secondsOfDay.clear();
-  secondsOfDay.set(day, start);
+  if (!(start >= 0) || !instant(start * 1000).startsWith(`${day}T`)) return -1;
+  if (startOfDay.size >= MOST_DAYS) startOfDay.clear();
+  startOfDay.set(day, start);
   return start;
-}
-
-function instantOf(seconds: number): string {
-  const day = Math.floor(seconds / DAY_S);
-  const rest = seconds - day * DAY_S;
-  const minutes = Math.floor(rest / 60);
-  return `${textOf(day)}${TWO_DIGITS[Math.floor(minutes / 60)]}:${TWO_DIGITS[minutes % 60]}:${TWO_DIGITS[rest % 60]}Z`;
-}
-
-/** A day since 1970, with the `T` that follows it. */
-function textOf(day: number): string {
-  const known = dayOf.get(day);
-  if (known !== undefined) return known;
-  const text = new Date(day * DAY_S * 1000).toISOString().slice(0, 11);
-  if (dayOf.size >= MOST_DAYS) dayOf.clear();
-  dayOf.set(day, text);
-  return text;
 }
 
 function uuidOf(hex: string): string {
