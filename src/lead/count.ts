@@ -120,7 +120,11 @@ export class ShardCount {
       let held = 0;
       for (let shard = 0; shard < count; shard += 1) {
         const client = leaseOf(leaseNameOf(name, shard, count));
-        const lease = await this.#ask(() => client.get({ signal }), signal);
+        const lease = await this.#ask(
+          () => client.get({ signal }),
+          signal,
+          error => this.#unseen(client.key, count, error),
+        );
         if (lease === undefined || lease.holder === '' || (count === 1 && countOf(lease) !== 1)) continue;
         const version = lease.metadata.resourceVersion;
         const seen = this.#seen.get(client.key);
@@ -175,15 +179,28 @@ export class ShardCount {
     );
   }
 
+  /** As after shards were in use, where the role is again that of one Lease. */
+  #unseen(key: string, count: number, error: KubeError): Error {
+    const { shards, name } = this.#options;
+    const [namespace] = this.#record.key.split('/');
+    return new Error(
+      `--shards=${shards} cannot begin: Lease ${this.#record.key} says that there were --shards=${count}, and whether a replica still works with those cannot be seen, since Lease ${key} cannot be read (${error.message}). When all such replicas have ended, delete the Lease that says so: kubectl -n ${namespace} delete lease ${name}. Or let the operator read those Leases, as deploy/overlays/sharded does`,
+    );
+  }
+
   /** For as long as the API server is away. @throws Error when a person must see to it. */
-  async #ask<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  async #ask<T>(
+    call: () => Promise<T>,
+    signal: AbortSignal,
+    failure = (error: KubeError): Error => unusable(this.#record.key, error),
+  ): Promise<T> {
     const { clock, times, log } = this.#options;
     for (;;) {
       try {
         return await call();
       } catch (error) {
         if (signal.aborted || !(error instanceof KubeError)) throw error;
-        if (!isRetriable(error)) throw unusable(this.#record.key, error);
+        if (!isRetriable(error)) throw failure(error);
         if (!this.#told) log.warn({ ...error.logged }, 'the lease cannot be read or taken');
         this.#told = true;
         await sleep(clock, times.retryMs, signal);

@@ -240,6 +240,37 @@ test('who may not read or write the Leases ends and says what to do', async () =
   );
 });
 
+test.each([1, 5])(
+  'who may not see whether shards of a former number are held names the Lease that tells of them, and what to do: now %i',
+  async shards => {
+    const t = counted();
+    const first = await t.of(4);
+    await t.until(() => t.live, 20);
+    await first.stop();
+    const forbidden = t.inject(
+      ({ resource, name, verb }) => verb === 'get' && resource === 'leases' && name !== 'tokensync',
+      {
+        status: 403,
+        reason: 'Forbidden',
+      },
+    );
+    const next = await t.of(shards);
+    expect(await t.refusal(next)).toMatch(
+      new RegExp(
+        `^--shards=${shards} cannot begin: Lease tokensync/tokensync says that there were --shards=4, .*Lease tokensync/tokensync-0-of-4 cannot be read .*403.*: kubectl -n tokensync delete lease tokensync\\. `,
+      ),
+    );
+    expect(next.sent).toBe(0);
+
+    forbidden.cancel();
+    t.world.api.delete('leases', 'tokensync', 'tokensync');
+    const again = await t.of(shards);
+    await t.begun(again);
+    await t.pass(200);
+    expect([t.logins, t.refusals, t.live]).toEqual([4, 0, true]);
+  },
+);
+
 test('who may no longer write the Leases ends, too', async () => {
   const t = counted();
   await t.of(4);
