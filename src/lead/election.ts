@@ -208,7 +208,10 @@ export class Election implements Ownership {
 
   #handler(): ListWatchHandler<Lease> {
     return {
-      replace: items => this.#see(items[0]),
+      replace: ([lease], version) => {
+        // A list that was begun before a write of ours does not have it.
+        if (lease !== undefined || isLater(version, this.#seen?.lease)) this.#see(lease);
+      },
       upsert: lease => this.#see(lease),
       remove: ({ metadata }) => {
         if (isLater(metadata.resourceVersion, this.#seen?.lease)) this.#see(undefined);
