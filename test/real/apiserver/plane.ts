@@ -66,12 +66,22 @@ export class Plane {
     return openWatch(this.#pool, path, { ...headers, authorization: `Bearer ${token}` }, abort);
   }
 
-  async #follow(kind: KindPath): Promise<void> {
-    const query =
-      'watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=7200';
+  /**
+   * For as long as the plane is open. A server ends a watch whose client does not read for a tenth of a second, as on a busy
+   * machine: then it goes on where it was. Resolves when all that there is was seen.
+   * @param from the version that was told last.
+   */
+  async #follow(kind: KindPath, from?: string): Promise<void> {
+    const extent =
+      from === undefined
+        ? 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan'
+        : `resourceVersion=${from}`;
+    const query = `watch=true&${extent}&allowWatchBookmarks=true&timeoutSeconds=7200`;
     const opened = await this.#watchAs(this.#access.token, `${pathOf(kind)}?${query}`, {}, this.#ended);
     if (!(opened instanceof Upstream)) throw new Error(`${kind.resource}: ${opened.status} ${opened.text}`);
+    let version = from;
     await new Promise<void>((resolve, reject) => {
+      if (from !== undefined) resolve();
       opened.follow({
         told: event => {
           const { type, object } = event;
@@ -79,14 +89,25 @@ export class Plane {
           if (type === 'DELETED') this.mirror.forget(kind.resource, object.metadata);
           else if (type !== 'BOOKMARK') this.mirror.learn(kind.resource, object);
           this.onTold(kind, event);
+          if (version !== undefined || endsInitialEvents(event)) version = object.metadata.resourceVersion;
           if (endsInitialEvents(event)) resolve();
         },
         ended: error => {
-          if (!this.#ended.signal.aborted)
-            reject(new Error(`the watch of ${kind.resource} ended`, { cause: error }));
+          if (this.#ended.signal.aborted) return;
+          if (version === undefined) reject(new Error(`no list of ${kind.resource}`, { cause: error }));
+          else void this.#goOn(kind, version);
         },
       });
     });
+  }
+
+  /** What fails here fails the run. */
+  async #goOn(kind: KindPath, from: string): Promise<void> {
+    try {
+      await this.#follow(kind, from);
+    } catch (error) {
+      if (!this.#ended.signal.aborted) throw error;
+    }
   }
 
   /** One request that is waited for. @throws when no answer comes. */

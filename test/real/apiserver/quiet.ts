@@ -30,7 +30,7 @@ export class Quiet {
     const late = Promise.withResolvers<void>();
     let timer: NodeJS.Timeout | undefined;
     try {
-      for (let what = missing(); what !== undefined; what = missing()) {
+      for (let what = missing(); what !== undefined && this.#failure === undefined; what = missing()) {
         const awaited = what;
         timer ??= setTimeout(
           () => late.reject(new Error(`waited ${LIMIT_MS} ms for ${missing() ?? awaited}`)),

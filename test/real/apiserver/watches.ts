@@ -10,6 +10,8 @@ import { Stream } from './stream.ts';
 import { type Opened, Upstream } from './watch-lines.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
+/** What a watch is of, besides its path. */
+const SELECTORS = ['fieldSelector', 'labelSelector', 'shardSelector'];
 const NO_ANSWER: WireResponse = { status: 0, fault: 'hang' };
 
 interface Parts {
@@ -67,7 +69,8 @@ export class Watches {
 
   async begin(kind: KindPath, call: Call, request: WireRequest): Promise<WireResponse> {
     const { clock, quiet, changes } = this.#parts;
-    const manner = `${call.path} ${request.headers.accept}`;
+    const selected = SELECTORS.map(name => call.params.get(name));
+    const manner = JSON.stringify([call.path, request.headers.accept, ...selected]);
     const upstream = this.#takeParked(manner, call) ?? (await this.#open(call, request));
     if (upstream === undefined) return NO_ANSWER;
     if (!(upstream instanceof Upstream)) {
@@ -84,10 +87,14 @@ export class Watches {
       this.#parked.get(manner)?.upstream.close();
       this.#parked.set(manner, { upstream, passed: stream.passed });
     };
+    const closeUnused = (): void => upstream.close();
+    request.signal.addEventListener('abort', closeUnused, { once: true });
     return {
       status: 200,
       headers: JSON_TYPE,
       stream: sink => {
+        // From now on it is the stream's, and may come to be another request's.
+        request.signal.removeEventListener('abort', closeUnused);
         const stream = new Stream({ call, kind, request, clock, sink, upstream, onNews, onTimeout });
         if (!stream.over) this.#streams.add(stream);
         for (const changed of changes.of(call.resource)) stream.require(call.resource, changed);
@@ -98,7 +105,8 @@ export class Watches {
   async #open(call: Call, request: WireRequest): Promise<Opened | undefined> {
     const { plane, quiet } = this.#parts;
     const abort = new AbortController();
-    request.signal.addEventListener('abort', () => abort.abort(), { once: true });
+    const onAbort = (): void => abort.abort();
+    request.signal.addEventListener('abort', onAbort, { once: true });
     const { path, headers } = parcelOf(request);
     const from = call.params.get('resourceVersion');
     const forgotten = from !== null && Number(from) <= this.#forgottenUpTo;
@@ -108,6 +116,8 @@ export class Watches {
     } catch (error) {
       if (!abort.signal.aborted) quiet.fail(`no answer to watch ${call.path}: ${String(error)}`);
       return undefined;
+    } finally {
+      request.signal.removeEventListener('abort', onAbort);
     }
   }
 
