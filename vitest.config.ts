@@ -14,9 +14,6 @@ class LongestFirst extends BaseSequencer {
 /** Where kube-apiserver, etcd and kubectl are; without it the suite on a real control plane is skipped. */
 const real = (process.env.KUBEBUILDER_ASSETS ?? '') !== '';
 
-/** A real server has its own chance: UIDs, times, load. The output tells which test needed another try, and that one is looked into. */
-const RETRIES_ON_REAL = 1;
-
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
@@ -46,13 +43,10 @@ export default defineConfig({
               test: {
                 name: 'operator-real',
                 include: ['test/operator/**/*.test.ts', 'test/e2e/program.test.ts'],
-                // Shards on a real server are in test/real: a world there is not always seen to come to rest when a shard's list begins anew.
-                exclude: ['test/operator/shards*.test.ts'],
                 globalSetup: ['test/real/operator-plane.ts'],
                 setupFiles: ['test/support/leaks.ts', 'test/real/worlds.ts'],
                 testTimeout: 120_000,
                 hookTimeout: 120_000,
-                retry: RETRIES_ON_REAL,
                 // Each world has the whole cluster.
                 fileParallelism: false,
                 // After the others, which share the workers.
@@ -68,7 +62,6 @@ export default defineConfig({
                 globalSetup: ['test/real/setup.ts'],
                 setupFiles: ['test/support/leaks.ts'],
                 testTimeout: 120_000,
-                retry: RETRIES_ON_REAL,
               },
             },
           ]

@@ -7,7 +7,7 @@ import { type Asked, refused, Trouble, type TroubleOptions } from './trouble.ts'
 /** Seconds, of the default times. */
 export const LEASE = 15;
 export const RETRY = 2;
-/** Seconds that a token lives: it is renewed each 100 s or so. */
+/** Seconds that a token lives: it is renewed after 100 to 200 s, and then each 180 to 200 s. */
 export const LIFE = 300;
 
 /**

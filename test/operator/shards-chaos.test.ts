@@ -17,7 +17,7 @@ class Chaos {
 
   constructor(seed: string, shards: number) {
     this.t = new Sharded({ shards, expiresIn: 120, credentials: 6, sharding: seed === 'two' });
-    this.#random = seeded(seed);
+    this.#random = seeded(`${process.env.SEED ?? ''}${seed}`);
     this.t.answer = asked => {
       const given = this.t.strictly(asked);
       const ms = this.#random.next() * 3000;

@@ -185,7 +185,7 @@ describe('a replica that ends', () => {
   test('by kill -9: the others share what it had once the leases have run out, and log in nowhere', async () => {
     const [t, runs] = await fourOf(5);
     const [lost, others] = richest(t, runs);
-    await t.until(() => t.asked.length > 20, LIFE);
+    await t.until(() => t.asked.length > 20, 2 * LIFE);
     await t.pass(2);
     const had = t.owned(lost);
     lost.crash();

@@ -110,6 +110,7 @@ export class Trouble {
   constructor(options: TroubleOptions = {}) {
     const handler = (request: WireRequest): WireResponse | Promise<WireResponse> => this.#asked(request);
     this.world = createWorld({
+      seed: process.env.SEED ?? 1,
       sharding: options.sharding ?? false,
       extraOrigins: { 'https://login.acme.example': handler, 'https://staging.acme.example': handler },
     });
