@@ -17,6 +17,7 @@ test('a list that was begun before our own write does not have it, and that does
     await endpoint.close();
     await api.close();
   });
+  const seen: (string | undefined)[] = [];
   const election = new Election({
     leases: new LeaseClient(client, { namespace: 'ops', name: 'tokensync', timeoutMs: 5000 }),
     identity: 'pod_1',
@@ -28,6 +29,7 @@ test('a list that was begun before our own write does not have it, and that does
     onRenewed: () => {},
     onDeposed: () => {},
     onLeading: () => {},
+    onSeen: lease => seen.push(lease?.metadata.resourceVersion),
   });
   election.start();
   const first = [await api.next(), await api.next()];
@@ -43,7 +45,8 @@ test('a list that was begun before our own write does not have it, and that does
   await election.elected;
 
   watch?.bookmark('6', true).event('MODIFIED', stored('8', 'pod_1'));
-  await until(() => election.lease?.metadata.resourceVersion === '8', 'what comes after the list');
+  await until(() => seen.at(-1) === '8', 'what comes after the list');
+  expect(seen).toEqual([undefined, '7', '8']);
   const stopped = election.stop(true);
   const given = await api.next();
   expect([given.method, JSON.parse(given.body)]).toMatchObject([
