@@ -106,6 +106,11 @@ describe.concurrent.each([true, false])('where the server knows shardSelector: %
     };
     const replicas = [start(), start(), start(), start()];
     await eachHasOne(replicas, 10_000);
+    const killed = new Set<string>();
+    const unowned = new Unowned(holding, () =>
+      replicas.map(({ name }) => name).filter(name => !killed.has(name)),
+    );
+    context.onTestFinished(() => unowned.stop());
     await client.until('ProviderCredential', items => items.filter(isReady).length === CREDENTIALS, {
       namespace: TEAM,
     });
@@ -139,6 +144,7 @@ describe.concurrent.each([true, false])('where the server knows shardSelector: %
       const lost = replicas[index];
       if (lost === undefined) throw new Error('there are four');
       const others = replicas.filter(run => run !== lost);
+      killed.add(lost.name);
       await lost.kill();
       await eachHasOne(others, LEASE_MS + PATIENCE_MS);
       const back = start();
@@ -146,6 +152,9 @@ describe.concurrent.each([true, false])('where the server knows shardSelector: %
       await eachHasOne(replicas, 5000);
     }
     const rounds = provider.requests;
+    await unowned.stop();
+    await context.annotate(`a shard was without an owner for at most ${Math.round(unowned.longestMs)} ms`);
+    expect(unowned.longestMs).toBeLessThan(LEASE_MS + PATIENCE_MS);
     await eventually(() => provider.requests - rounds >= CREDENTIALS || undefined, 'a round of renewals');
     expect(logs.filter(line => line.includes('deposed'))).toEqual([]);
     expect(provider.hasty).toEqual([]);
@@ -166,6 +175,37 @@ describe.concurrent.each([true, false])('where the server knows shardSelector: %
     expect(provider.logins).toBe(logins);
   });
 });
+
+/** Looks all the time at who has each shard: nobody, or one that was killed, is no owner. */
+class Unowned {
+  longestMs = 0;
+  readonly #since = new Map<number, number>();
+  #stopped = false;
+  readonly #looking: Promise<void>;
+
+  constructor(holding: () => Promise<string[]>, alive: () => readonly string[]) {
+    this.#looking = this.#look(holding, alive);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#looking;
+  }
+
+  async #look(holding: () => Promise<string[]>, alive: () => readonly string[]): Promise<void> {
+    while (!this.#stopped) {
+      const owners = await holding();
+      const now = performance.now();
+      for (const [shard, owner] of owners.entries()) {
+        const since = this.#since.get(shard) ?? now;
+        if (alive().includes(owner)) this.#since.delete(shard);
+        else this.#since.set(shard, since);
+        this.longestMs = Math.max(this.longestMs, now - since);
+      }
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+  }
+}
 
 /** How many credentials it holds. */
 async function held(run: Replica): Promise<number> {
