@@ -72,6 +72,8 @@ export class Election implements Ownership {
   readonly #watch: LeaseWatch;
   readonly #runsOut: Watchdog;
   readonly #stopping = new AbortController();
+  /** Of a write that is on its way: it may make the Lease ours, so an end in order waits for what comes of it. */
+  readonly #writing = new AbortController();
   #running: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #seen: Seen | undefined;
@@ -143,7 +145,9 @@ export class Election implements Ownership {
     this.#wake();
     this.#giving?.done(false);
     this.#election.reject(new Error('stopped before it led'));
+    const late = this.#options.clock.after(release ? RELEASE_MS : 0, () => this.#writing.abort());
     await Promise.all([this.#watch.stop(), this.#running]);
+    late.cancel();
     this.#runsOut.stop();
     const held = this.#tenure !== undefined && !this.#ended;
     this.#lead(false);
@@ -279,7 +283,7 @@ export class Election implements Ownership {
 
   async #write(seen: Seen, what: Exclude<Step['do'], 'wait' | 'end'>): Promise<void> {
     const { clock, leases, times } = this.#options;
-    const { signal } = this.#stopping;
+    const { signal } = this.#writing;
     const sentAt = clock.monotonic();
     const content = this.#content(seen, what);
     const create = what === 'create' || seen.lease === undefined;
@@ -389,6 +393,7 @@ export class Election implements Ownership {
   #renewed(tenure: Tenure): void {
     const { clock, log, identity, onRenewed } = this.#options;
     this.#tenure = tenure;
+    if (this.#stopping.signal.aborted) return;
     const left = this.#term.endOf(tenure) - clock.monotonic();
     // An answer that took too long: ours, and good for nothing but another try.
     if (left <= 0) {
