@@ -86,8 +86,12 @@ else if ('wrong' in asked) {
   process.exitCode = 2;
 } else {
   const { names, smoke, less } = asked;
+  const wanted = BENCHES.filter(({ name }) => names.length === 0 || names.includes(name));
+  const able = wanted.filter(({ real }) => real !== true || PLACES.includes('real'));
+  for (const { name } of wanted.filter(bench => !able.includes(bench)))
+    process.stdout.write(`${name} was skipped: it needs a real API server.\n`);
   const { found, failed } = await measure(
-    BENCHES.filter(({ name }) => names.length === 0 || names.includes(name)),
+    able,
     { smoke, less, say: text => process.stderr.write(`${text}\n`) },
     ({ name, about }, outcome) => {
       if (typeof outcome === 'string') process.stderr.write(`${name} was not done: ${outcome}\n`);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +34,8 @@ export const program = (smoke: boolean): string | Promise<string> => (smoke ? SO
 /** Plain JavaScript: to read TypeScript, Node takes 15 MB that would be counted as the operator's. @returns its path. */
 function probeIn(folder: string): string {
   const path = join(folder, 'probe.mjs');
+  // Another operator may be reading it.
+  if (existsSync(path)) return path;
   const text = readFileSync(pathOf('probe.ts'), 'utf8');
   writeFileSync(path, transformSync(text, { loader: 'ts' }).code);
   return path;

@@ -63,6 +63,13 @@ logarithms: 0 is flat, 1 would be in proportion. Watch event, queue operation, t
 of the refreshes, some credentials are asked to, and the others are suspended. The 500 credentials looked at last are kept unpacked, so that
 in the smallest population nothing is packed.`,
   },
+  shards: {
+    title: 'Shards',
+    text: `What a replica receives and holds that has a quarter of all credentials, beside one that has them all: on a real kube-apiserver, with the
+feature gate \`ShardedListAndWatch\` and without it. All tokens are live, so that a start is lists and no logins. Received is what the process has
+read until it works, less what one reads that has nothing to serve: program, lease, definitions. Of Secrets each replica receives the metadata
+of all: their UIDs have nothing to do with their credentials'. So the list of credentials is told alone as well, as each replica asks for it.`,
+  },
   scrape: {
     title: 'A scrape of the metrics',
     text: 'With series for each credential; without them a scrape costs next to nothing.',

@@ -28,6 +28,8 @@ export interface Place {
   };
   /** `bench/api-server.ts`, where it is the sandbox's. */
   readonly sandbox: Child | undefined;
+  /** Ends a real API server, and starts it with more flags on what it had in store. Its processor time counts from there. */
+  readonly restartApi: ((flags: readonly string[]) => Promise<void>) | undefined;
   /** Token, CA and namespace, as a pod has them. */
   readonly serviceAccount: string;
   readonly folder: string;
@@ -46,8 +48,9 @@ interface ApiServer {
   readonly url: string;
   readonly ca: string;
   readonly token: string;
-  readonly pids: readonly number[];
+  pids: readonly number[];
   readonly child?: Child;
+  restart?(flags: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -92,6 +95,7 @@ export async function startPlace(kind: PlaceKind, lifetime: number): Promise<Pla
         granted: lane => provider.ask(z.number(), 'granted', lane),
       },
       sandbox: api.child,
+      restartApi: api.restart?.bind(api),
       serviceAccount: folder,
       folder,
       apiCpu: async () => (await Promise.all(api.pids.map(cpuOf))).reduce((sum, ms) => sum + ms, 0),
@@ -113,8 +117,20 @@ async function sandboxApi(authority: Authority): Promise<ApiServer> {
 async function realApi(): Promise<ApiServer> {
   const plane = await startControlPlane();
   const { url, ca, token, folder } = plane;
-  const pids = await pidsOf(['etcd', 'kube-apiserver'], folder);
-  if (pids.length === 2) return { url, ca, token, pids, stop: () => plane.stop() };
+  const pids = (): Promise<number[]> => pidsOf(['etcd', 'kube-apiserver'], folder);
+  const api: ApiServer = {
+    url,
+    ca,
+    token,
+    pids: await pids(),
+    stop: () => plane.stop(),
+    async restart(flags) {
+      await plane.stopApi();
+      await plane.startApi(flags);
+      api.pids = await pids();
+    },
+  };
+  if (api.pids.length === 2) return api;
   await plane.stop();
   throw new Error('the processes of the API server were not found');
 }

@@ -5,6 +5,7 @@ import { memory } from './memory.ts';
 import { refresh } from './refresh.ts';
 import { scale } from './scale.ts';
 import { scrape } from './scrape.ts';
+import { shards } from './shards.ts';
 import { start } from './start.ts';
 import { steady } from './steady.ts';
 import { storm } from './storm.ts';
@@ -18,6 +19,7 @@ export const BENCHES: readonly Bench[] = [
   scale,
   growth,
   scrape,
+  shards,
   steady,
   storm,
 ];

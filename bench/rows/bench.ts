@@ -15,6 +15,8 @@ export interface Bench {
   readonly about: string;
   /** It waits more than it works: others may run beside it where figures mean nothing. */
   readonly waits?: true;
+  /** It is of what a real API server does: without one it is skipped. */
+  readonly real?: true;
   /** @throws when what was asked for was not done. */
   run(options: BenchOptions): Promise<Row[]>;
 }

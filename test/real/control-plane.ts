@@ -43,8 +43,8 @@ export interface RunningControlPlane extends ControlPlane {
   signal(part: 'etcd' | 'kube-apiserver', signal: NodeJS.Signals): Promise<void>;
   /** Kills kube-apiserver, and waits for its end; its port stays its own. */
   stopApi(): Promise<void>;
-  /** Starts it again on the same port. Resolves when it is ready. */
-  startApi(): Promise<void>;
+  /** Starts it again on the same port, maybe with more flags. Resolves when it is ready. */
+  startApi(flags?: readonly string[]): Promise<void>;
   /** As a restored backup or a lost disk: kube-apiserver and etcd end, and come again with nothing in store. */
   startEmpty(): Promise<void>;
   stop(): Promise<void>;
@@ -115,8 +115,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
     ]);
   };
-  const startApi = async (): Promise<Part> => {
-    const started = part('kube-apiserver', apiFlags);
+  const startApi = async (flags: readonly string[] = []): Promise<Part> => {
+    const started = part('kube-apiserver', [...apiFlags, ...flags]);
     await isReady(started, url, token);
     return started;
   };
@@ -152,8 +152,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     folder,
     signal: async (name, signal) => (name === 'etcd' ? etcd : api)?.signal(signal),
     stopApi: async () => api?.stop(),
-    startApi: async () => {
-      api = await startApi();
+    startApi: async flags => {
+      api = await startApi(flags);
     },
     startEmpty: async () => {
       await Promise.all([api?.stop(), etcd.stop()]);
