@@ -20,11 +20,12 @@ export class Life {
 
   /** As SIGCONT. What came over the network is seen before the timers that fell due: nobody may count on a timer having fired. */
   async resume(): Promise<void> {
-    this.#paused = false;
-    for (const due of this.#io.splice(0)) {
+    // What comes meanwhile is queued behind it: a connection keeps its order.
+    for (let due = this.#io.shift(); due !== undefined; due = this.#io.shift()) {
       due();
       await new Promise(setImmediate);
     }
+    this.#paused = false;
     for (const due of this.#timers.splice(0)) due();
   }
 
