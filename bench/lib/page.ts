@@ -68,7 +68,8 @@ in the smallest population nothing is packed.`,
     text: `What a replica receives and holds that has a quarter of all credentials, beside one that has them all: on a real kube-apiserver, with the
 feature gate \`ShardedListAndWatch\` and without it. All tokens are live, so that a start is lists and no logins. Received is what the process has
 read until it works, less what one reads that has nothing to serve: program, lease, definitions. Of Secrets each replica receives the metadata
-of all: their UIDs have nothing to do with their credentials'. So the list of credentials is told alone as well, as each replica asks for it.`,
+of all: their UIDs have nothing to do with their credentials'. So the list of credentials is told alone as well, as each replica asks for it. Of
+replicas that begin at once one may take a shard after its first list, and then it lists again.`,
   },
   scrape: {
     title: 'A scrape of the metrics',

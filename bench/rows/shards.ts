@@ -6,12 +6,13 @@ import { Operator, program } from '../lib/operator.ts';
 import { type Place, startPlace } from '../lib/place.ts';
 import { defineProvider, populate } from '../lib/population.ts';
 import { readOf, residentOf } from '../lib/proc.ts';
-import { atMost, RATIO, type Row } from '../lib/row.ts';
+import { atMost, measured, RATIO, type Row } from '../lib/row.ts';
 import type { Bench } from './bench.ts';
+import { Memory } from './resting.ts';
 
 /** What one of four replicas receives and holds, beside one that has everything. */
 
-const FULL = { count: 2000, restMs: 10_000 };
+const FULL = { count: 2000, restMs: 15_000 };
 const SMOKE = { count: 40, restMs: 500 };
 const SHARDS = 4;
 const LANE = 'shards';
@@ -72,6 +73,8 @@ interface Replica {
   /** Bytes. */
   readonly received: number;
   readonly resident: number;
+  /** Of V8's heap, and outside of it. */
+  readonly used: number;
 }
 
 interface Measured {
@@ -122,10 +125,12 @@ class Measurement {
       });
       await delay(this.#restMs);
       return await Promise.all(
-        operators.map(async ({ child: { pid } }) => ({
-          received: await readOf(pid),
-          resident: (await residentOf(pid)).total,
-        })),
+        operators.map(async ({ child }) => {
+          const received = await readOf(child.pid);
+          const resident = (await residentOf(child.pid)).total;
+          const { heapUsed, external } = await child.ask(Memory, 'memory');
+          return { received, resident, used: heapUsed + external };
+        }),
       );
     } catch (error) {
       const said = await Promise.all(operators.map(operator => operator.said()));
@@ -185,9 +190,6 @@ const sum = (numbers: readonly (number | undefined)[]): number =>
   numbers.reduce<number>((all, each) => all + (each ?? 0), 0);
 
 function rowsOf(gate: boolean, { empty, one, four, list }: Measured): Row[] {
-  const most = (of: keyof Replica): number => Math.max(...four.map(replica => replica[of]));
-  const each = (of: keyof Replica): string =>
-    `each: ${four.map(replica => ((replica[of] - empty[of]) / MiB).toFixed(1)).join(', ')} MiB`;
   const row = (what: string, figure: number, unit: string, more: Partial<Row> = {}): Row => ({
     bench: 'shards',
     what: `gate ${gate ? 'on' : 'off'}: ${what}`,
@@ -195,33 +197,26 @@ function rowsOf(gate: boolean, { empty, one, four, list }: Measured): Row[] {
     unit,
     ...more,
   });
-  const above = (of: keyof Replica, figure: number): number => figure - empty[of];
+  /** Of what one has that has all; both above what is there with nothing to serve. */
+  const share = (of: keyof Replica): Partial<Row> & Pick<Row, 'figure'> => ({
+    ...measured(four.map(replica => (replica[of] - empty[of]) / (one[of] - empty[of]))),
+    note: `${inMiB(one[of] - empty[of])}; each of four: ${four.map(replica => inMiB(replica[of] - empty[of])).join(', ')}`,
+  });
+  const largest = Math.max(...list.shares);
+  const received = share('received');
+  const used = share('used');
   return [
-    row(
-      'list of credentials, the largest share of four, of the whole',
-      Math.max(...list.shares) / list.whole,
-      RATIO,
-      {
-        note: `whole: ${(list.whole / MiB).toFixed(2)} MiB`,
-        // Without the gate nobody is sent less.
-        ...(gate && { goal: atMost(LARGEST_SHARE) }),
-      },
-    ),
-    row(
-      'received for the start, the most of four, of what one receives that has all',
-      above('received', most('received')) / above('received', one.received),
-      RATIO,
-      { note: each('received') },
-    ),
-    row(
-      'held for credentials, the most of four, of what one holds that has all',
-      above('resident', most('resident')) / above('resident', one.resident),
-      RATIO,
-      { note: each('resident') },
-    ),
-    row('received for the start by one that has all', above('received', one.received) / MiB, 'MiB'),
+    row('list of credentials, the largest of four shares', largest / list.whole, RATIO, {
+      note: `${inMiB(largest)} of ${inMiB(list.whole)}`,
+      // Without the gate nobody is sent less.
+      ...(gate && { goal: atMost(LARGEST_SHARE) }),
+    }),
+    row('received for the start, each of four beside one that has all', received.figure, RATIO, received),
+    row('memory of objects, each of four beside one that has all', used.figure, RATIO, used),
     row('RSS at rest, one that has all', one.resident / MiB, 'MiB'),
-    row('RSS at rest, the most of four', most('resident') / MiB, 'MiB'),
+    row('RSS at rest, each of four', 0, 'MiB', measured(four.map(({ resident }) => resident / MiB))),
     row('RSS at rest, with nothing to serve', empty.resident / MiB, 'MiB'),
   ];
 }
+
+const inMiB = (bytes: number): string => `${(bytes / MiB).toFixed(1)} MiB`;
