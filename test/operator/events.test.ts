@@ -38,7 +38,7 @@ async function shop(...flags: string[]): Promise<Trouble> {
   return t;
 }
 
-test('a day of renewals is no event', { timeout: 60_000 }, async () => {
+test('a day of renewals is no event', async () => {
   // a quiet log: all of it is searched for secrets
   const t = await shop('--log-level=warn');
   expect(said(t)).toEqual(['Normal TokenLive']);
