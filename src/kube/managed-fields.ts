@@ -1,6 +1,8 @@
 /** A quote within a text is escaped, so that this is a key, and of all that we read only metadata have it. */
 const KEY = '"managedFields":[';
-const [QUOTE, BACKSLASH, OPEN, CLOSE, COMMA] = ['"', '\\', '[', ']', ','].map(mark => mark.charCodeAt(0));
+/** A whole text, or a bracket outside of one. */
+const TEXT_OR_BRACKET = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]]/g;
+const [OPEN, CLOSE, COMMA] = ['[', ']', ','].map(mark => mark.charCodeAt(0));
 
 /**
  * An object as JSON without the server's bookkeeping of who owns which field: it is half of most objects, and nobody here reads it.
@@ -17,18 +19,13 @@ export function cutManagedFields(text: string): string {
 
 /** @param from after the bracket that opens it. @returns after the one that closes it; undefined where it does not end. */
 function endOfList(text: string, from: number): number | undefined {
-  let depth = 1;
-  let quoted = false;
-  for (let at = from; at < text.length; at += 1) {
-    const character = text.charCodeAt(at);
-    if (character === QUOTE) quoted = !quoted;
-    else if (quoted) {
-      if (character === BACKSLASH) at += 1;
-    } else if (character === OPEN) depth += 1;
-    else if (character === CLOSE) {
-      depth -= 1;
-      if (depth === 0) return at + 1;
-    }
+  TEXT_OR_BRACKET.lastIndex = from;
+  for (let depth = 1; TEXT_OR_BRACKET.test(text); ) {
+    const at = TEXT_OR_BRACKET.lastIndex;
+    const last = text.charCodeAt(at - 1);
+    if (last === OPEN) depth += 1;
+    else if (last === CLOSE) depth -= 1;
+    if (depth === 0) return at;
   }
   return undefined;
 }
