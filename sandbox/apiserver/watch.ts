@@ -77,6 +77,9 @@ export function readWatch(
   };
 }
 
+/** Objects that are told of in one turn of the event loop. */
+const SLICE = 1000;
+
 export class Watch {
   private readonly request: WatchRequest;
   private readonly store: Store;
@@ -89,6 +92,9 @@ export class Watch {
   /** Changes that came while the initial state was being written are in it already. */
   private seen = 0;
   private silent = false;
+  private over = false;
+  /** What came while the initial state was being told: it comes after. Undefined when none is. */
+  private held: Change[] | undefined;
 
   constructor(
     request: WatchRequest,
@@ -106,7 +112,7 @@ export class Watch {
   }
 
   start(): void {
-    const { kind, from, initialState, markInitialEnd, namespace, matches } = this.request;
+    const { kind, from, initialState, namespace, matches } = this.request;
     if (!initialState && from < this.store.oldest) {
       this.write('ERROR', JSON.stringify(tooOld(from, this.store).toStatus()));
       this.end();
@@ -116,21 +122,39 @@ export class Watch {
     this.unlisten = this.store.listen(change => this.onChange(change));
     this.arm();
     if (initialState) {
-      const state = [...this.store.table(kind.table)].sort(([a], [b]) => (a < b ? -1 : 1));
-      for (const [, version] of state) {
-        const inside = namespace === undefined || version.object.metadata.namespace === namespace;
-        if (inside && matches(version.object)) this.write('ADDED', this.text(version));
-      }
-      if (markInitialEnd) this.bookmark({ 'k8s.io/initial-events-end': 'true' });
+      const all = [...this.store.table(kind.table)].sort(([a], [b]) => (a < b ? -1 : 1));
+      const inside = ({ object }: Version): boolean =>
+        (namespace === undefined || object.metadata.namespace === namespace) && matches(object);
+      this.held = [];
+      this.tell(all.map(([, version]) => version).filter(inside), 0, this.seen);
     } else {
       for (const change of this.store.since(from, kind.table)) this.onChange(change);
     }
+  }
+
+  /** In slices: of very many objects, told in one go, none would arrive before the last was written. */
+  private tell(state: readonly Version[], first: number, version: number): void {
+    if (this.over) return;
+    const next = first + SLICE;
+    for (const each of state.slice(first, next)) this.write('ADDED', this.text(each));
+    if (next < state.length) {
+      setImmediate(() => this.tell(state, next, version));
+      return;
+    }
+    if (this.request.markInitialEnd) this.bookmark(version, { 'k8s.io/initial-events-end': 'true' });
+    const held = this.held ?? [];
+    this.held = undefined;
+    for (const change of held) this.onChange(change);
   }
 
   private onChange(change: Change): void {
     const { kind, namespace, matches } = this.request;
     const { version, previous, type } = change;
     if (change.table !== kind.table || version.rv <= this.seen) return;
+    if (this.held !== undefined) {
+      this.held.push(change);
+      return;
+    }
     this.seen = version.rv;
     if (namespace !== undefined && version.object.metadata.namespace !== namespace) return;
     const is = type !== 'DELETED' && matches(version.object);
@@ -148,11 +172,11 @@ export class Watch {
     if (!this.silent) this.sink.write(`{"type":"${type}","object":${object}}\n`);
   }
 
-  private bookmark(annotations?: Record<string, string>): void {
+  private bookmark(version: number, annotations?: Record<string, string>): void {
     const { kind, form } = this.request;
     const [apiVersion, name] =
       form.as === 'partial' ? ['meta.k8s.io/v1', 'PartialObjectMetadata'] : [kind.apiVersion, kind.kind];
-    const resourceVersion = String(this.store.current);
+    const resourceVersion = String(version);
     const metadata = annotations === undefined ? { resourceVersion } : { resourceVersion, annotations };
     this.write('BOOKMARK', JSON.stringify({ kind: name, apiVersion, metadata }));
   }
@@ -162,7 +186,7 @@ export class Watch {
     // All watches in the same moment: on a virtual clock that is one instant to settle.
     const bookmark = BOOKMARK_MS - (now % BOOKMARK_MS);
     this.timer = this.clock.after(Math.max(0, Math.min(this.endsAt - now, bookmark)), () => {
-      if (this.request.bookmarks) this.bookmark();
+      if (this.request.bookmarks && this.held === undefined) this.bookmark(this.store.current);
       if (this.clock.monotonic() >= this.endsAt) this.end();
       else this.arm();
     });
@@ -174,6 +198,7 @@ export class Watch {
   }
 
   end(how: 'end' | 'reset' | 'gone' = 'end'): void {
+    this.over = true;
     this.timer?.cancel();
     this.unlisten?.();
     this.onEnd(this);

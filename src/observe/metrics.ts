@@ -32,6 +32,9 @@ export interface Attempt {
   readonly latenessSeconds?: number;
 }
 
+/** How often the event loop's lag is looked at: the library's own 10 ms take 0.3 % of a core, which is half of what a process at rest costs. */
+const LAG_PRECISION_MS = 50;
+
 /** `auto`: while there are no more than {@link AUTO_MOST}. */
 export type PerCredential = 'auto' | 'on' | 'off';
 export const AUTO_MOST = 5000;
@@ -301,7 +304,7 @@ export class Metrics {
   }
 
   #collectProcess(): void {
-    collectDefaultMetrics({ register: this.#registry });
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: LAG_PRECISION_MS });
     // Gauges that are named like counters, which promtool and OpenMetrics refuse; each has a twin without `_total`.
     for (const name of ['handles', 'requests', 'resources'])
       this.#registry.removeSingleMetric(`nodejs_active_${name}_total`);
