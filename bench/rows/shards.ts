@@ -31,6 +31,7 @@ export const shards: Bench = {
   name: 'shards',
   about: 'one replica that has all credentials, and four that share them: memory, bytes from the API server',
   real: true,
+  waits: true,
   async run({ smoke, say }) {
     const size = smoke ? SMOKE : FULL;
     const script = await program(smoke);

@@ -37,7 +37,7 @@ const FULL: Size = {
   rate: 500,
   settleMs: 75_000,
   measureMs: 300_000,
-  variantMs: 90_000,
+  variantMs: 60_000,
   slowMs: 5000,
   newEveryMs: 1000,
   together: { count: 1000, lifetime: 60 },
