@@ -118,9 +118,9 @@ record; a log line; metrics; limits. A token that has been due for more than fiv
 that is what a refresh of 3.7 requests was, in a benchmark that let tokens wait.
 
 What keeps memory small costs time: a heap that may grow by 60 % only is collected more often (\`src/v8-flags.ts\`). The young generation may grow
-to 16 MiB (4 before: a tenth to a fifth more processor time for a refresh), and is given back at rest. Without effect on a refresh: 32 MiB,
-collecting in one thread, no limit of growth, optimizing WebAssembly. A loop over the characters of a text brought in V8's compiler, whose code is
-5 MiB of the binary: a pattern does the same.
+to 16 MiB (with 4 a refresh took up to a quarter more processor time, in most runs and not in all), and is given back at rest. Without effect on a refresh: 32 MiB,
+collecting in one thread, no limit of growth, optimizing WebAssembly. A loop over the characters of each event's text
+cost 5 MiB of the mapped binary, presumably V8's compiler at work; a pattern that does the same costs none.
 
 ${parts.join('\n')}`;
 }
