@@ -1,5 +1,5 @@
 import type { Log } from './api/log.ts';
-import type { ObjectMeta } from './api/meta.ts';
+import { keyOf, type ObjectMeta } from './api/meta.ts';
 import { ANNOTATION, CREDENTIAL_PLURAL, MANAGED_LABEL, SESSION_SUFFIX } from './api/names.ts';
 import type { KubeClient } from './kube/client.ts';
 import { ListWatch, type ListWatchOptions } from './kube/list-watch.ts';
@@ -238,5 +238,5 @@ function secretsOf({ metadata, spec, status }: CredentialObject): string[] {
   const names = [target];
   if (!names.includes(source)) names.push(source);
   if (!names.includes(former)) names.push(former);
-  return names.map(each => [namespace, each].join('/'));
+  return names.map(each => keyOf({ metadata: { namespace, name: each } }));
 }

@@ -40,7 +40,7 @@ const BLOCK_BYTES = 64;
  * HMAC-SHA-256 (RFC 2104) in two hashes at one go each: node:crypto makes a stream of each digest, which takes several times
  * as long as the digest itself. @returns a function of text, to base64url.
  */
-function hmacSha256(key: Uint8Array): (text: string) => string {
+export function hmacSha256(key: Uint8Array): (text: string) => string {
   const block = Buffer.alloc(BLOCK_BYTES);
   block.set(key.byteLength > BLOCK_BYTES ? hash('sha256', key, 'buffer') : key);
   const inner = block.map(byte => byte ^ 0x36);
