@@ -47,7 +47,7 @@ async function pass(
   const concluded = statusOf(observed, facts, context);
   if (!(await writeStatus(observed, concluded.status, context))) return undefined;
   announce(observed, concluded, facts.held, context);
-  return nextLook(concluded, facts.held, until, context);
+  return nextLook(concluded, facts.held, until, observed.observation.now, context.serverTime);
 }
 
 interface Done {

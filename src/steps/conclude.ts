@@ -14,11 +14,12 @@ import {
   statusPatch,
   type Versions,
 } from '../decide/status.ts';
-import { type Held, isLive } from '../held.ts';
+import type { Held } from '../held.ts';
 import type { EventFacts } from '../kube/events.ts';
 import { isConflict, isNotFound } from '../kube/kube-error.ts';
 import { METADATA_ONLY, Version } from '../kube/metadata-only.ts';
 import { CredentialAnswer, credentialPath } from '../kube/objects.ts';
+import type { ServerTime } from '../kube/server-time.ts';
 import { truthfulRecord } from './clearance.ts';
 import type { Context } from './context.ts';
 import type { Observed } from './observe.ts';
@@ -313,20 +314,23 @@ function recordChanges(observed: Observed, { status }: Concluded, context: Conte
 /** Whatever is computed, a key never spins. */
 const SOONEST_MS = 50;
 
-/** Milliseconds from now to the next look that no event brings: renewal, retry, expiry. */
+/**
+ * Milliseconds from now to the next look that no event brings: renewal, retry, expiry.
+ * @param seenAt when this look began, by the API server's clock: what has fallen due since was not acted on, and needs another.
+ */
 export function nextLook(
-  concluded: Concluded,
-  held: Held | undefined,
+  { renewAt }: Pick<Concluded, 'renewAt'>,
+  held: Pick<Held, 'expiresAt'> | undefined,
   until: number | undefined,
-  context: Context,
+  seenAt: number,
+  serverTime: Pick<ServerTime, 'until'>,
 ): number | undefined {
-  const now = context.serverTime.now();
   const times: number[] = [];
   if (until !== undefined) times.push(until);
-  if (held?.expiresAt !== undefined && isLive(held, now)) times.push(held.expiresAt);
+  if (held?.expiresAt !== undefined && held.expiresAt > seenAt) times.push(held.expiresAt);
   // Also of a token that is dead: where no later expiry was to be had, the next try comes just after the end.
-  if (concluded.renewAt !== undefined && concluded.renewAt > now) times.push(concluded.renewAt);
+  if (renewAt !== undefined && renewAt > seenAt) times.push(renewAt);
   const next = Math.min(...times);
   // Both clocks may be off by a millisecond; a look too early would find nothing to do.
-  return Number.isFinite(next) ? Math.max(SOONEST_MS, context.serverTime.until(next) + 1) : undefined;
+  return Number.isFinite(next) ? Math.max(SOONEST_MS, serverTime.until(next) + 1) : undefined;
 }
