@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { createApiServer } from '../sandbox/apiserver/server.ts';
 import type { JsonObject, KubeObject } from '../sandbox/apiserver/json.ts';
+import { createApiServer } from '../sandbox/apiserver/server.ts';
 import { type Served, serve } from '../sandbox/serve.ts';
 import { systemClock } from '../src/loop/clock.ts';
 import { answering } from './lib/child.ts';
@@ -10,7 +10,7 @@ import type { Journal } from './lib/journal.ts';
 const Tls = z.object({ key: z.string(), cert: z.string() });
 const Objects = z.array(z.looseObject({}));
 
-const api = createApiServer({ clock: systemClock, crds: [], historyLimit: 20_000 });
+const api = createApiServer({ clock: systemClock, crds: [] });
 const journals = new Map<string, Journal>();
 let tls: z.infer<typeof Tls> | undefined;
 let served: Served | undefined;

@@ -150,7 +150,7 @@ function metricUpdate(count: number): number {
     process: false,
   });
   const set = (index: number): void =>
-    metrics.setCredential('team', nameOf(index), 'acme', {
+    metrics.setCredential(`team/${nameOf(index)}`, 'acme', {
       ready: true,
       reason: 'TokenLive',
       expiresAt: Date.now() + index,

@@ -28,7 +28,7 @@ for (let p = 0; p < 5; p++) {
   metrics.acceptProvider(provider, [{ name: 'jwt', refreshable: true }]);
 }
 const set = (index: number): void =>
-  metrics.setCredential(`namespace-${index % 500}`, `credential-${index}`, `provider-${index % 5}`, {
+  metrics.setCredential(`namespace-${index % 500}/credential-${index}`, `provider-${index % 5}`, {
     ready: index % 10 !== 0,
     reason: index % 10 === 0 ? 'TokenExpired' : 'TokenLive',
     begun: true,

@@ -9,8 +9,8 @@ const QUIET_MS = 45;
 /** Processor time since the last collection, below which there is not much to collect; and how often its own cost. */
 const WORTH_MS = 500;
 const WORTH_TIMES = 20;
-/** Where more is in use, one pass must do: several would hold everything up for too long. */
-const THOROUGH_BYTES = 100 * 2 ** 20;
+/** Where more is in use, one pass must do: several, 0.15 s for each 100 MiB, would hold everything up for too long. */
+const THOROUGH_BYTES = 256 * 2 ** 20;
 
 export interface Heap {
   /** Processor time of this process until now, ms. */

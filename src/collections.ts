@@ -233,10 +233,6 @@ function secretsOf({ metadata, spec, status }: CredentialObject): string[] {
   if (spec === undefined) return [];
   const { name, namespace = '' } = metadata;
   const target = spec.target.name ?? name;
-  const former = status?.token?.secretName ?? name;
-  const source = spec.source.secretRef.name;
-  const names = [target];
-  if (!names.includes(source)) names.push(source);
-  if (!names.includes(former)) names.push(former);
-  return names.map(each => keyOf({ metadata: { namespace, name: each } }));
+  const names = [target, spec.source.secretRef.name, status?.token?.secretName ?? target];
+  return [...new Set(names)].map(each => keyOf({ metadata: { namespace, name: each } }));
 }

@@ -333,8 +333,7 @@ export class Operator {
     credentials.onChange((key, old, next) => {
       if (next === undefined || old === undefined || isNews(old, next)) this.#queue.add(key);
       // Its series go now, however long the queue is.
-      if (next === undefined && old !== undefined)
-        this.#options.metrics.removeCredential(old.metadata.namespace ?? '', old.metadata.name);
+      if (next === undefined && old !== undefined) this.#options.metrics.removeCredential(key);
     });
     providers.onChange((name, old, next) => {
       if (next !== undefined && old !== undefined && !isNews(old, next)) {

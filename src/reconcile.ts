@@ -296,6 +296,5 @@ export function forget(key: string, context: Context): void {
   context.health.forget(key);
   const relieved = context.demand.remove(key);
   if (relieved !== undefined) context.demandChanged(relieved);
-  const slash = key.indexOf('/');
-  context.metrics.removeCredential(key.slice(0, slash), key.slice(slash + 1));
+  context.metrics.removeCredential(key);
 }

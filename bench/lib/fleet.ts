@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../sandbox/apiserver/json.ts';
-import { inParallel, nameOf } from './population.ts';
 import { AskedOf, Journal } from './journal.ts';
 import type { Operator } from './operator.ts';
 import type { Place } from './place.ts';
+import { inParallel, nameOf } from './population.ts';
 import { cpuOf } from './proc.ts';
 import type { Seen } from './steadiness.ts';
 

@@ -3,8 +3,8 @@ import { startPlace } from '../lib/place.ts';
 import { defineProvider, populate } from '../lib/population.ts';
 import { cpuOf } from '../lib/proc.ts';
 import type { Row } from '../lib/row.ts';
-import { atRest } from './resting.ts';
 import type { Bench } from './bench.ts';
+import { atRest } from './resting.ts';
 
 /** What flags of V8 and Node do for memory, and what they cost in processor time: the same first tokens under each. */
 

@@ -2,8 +2,8 @@ import { program } from '../lib/operator.ts';
 import { PLACES, type PlaceKind, startPlace } from '../lib/place.ts';
 import type { Flow } from '../lib/population.ts';
 import { atLeast, atMost, measured, RATIO, type Row, ratios } from '../lib/row.ts';
-import { Contest, type Turn } from './contest.ts';
 import type { Bench, BenchOptions } from './bench.ts';
+import { Contest, type Turn } from './contest.ts';
 
 /** What a refresh costs beside a script that does nothing else, in processor time: wall time is not ours alone. */
 

@@ -1,13 +1,13 @@
-import { once } from 'node:events';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { bundle, Operator, SOURCE } from '../lib/operator.ts';
 import { type Place, startPlace } from '../lib/place.ts';
 import { defineProvider, nameOf, populate } from '../lib/population.ts';
 import { cpuOf, type Resident, residentOf } from '../lib/proc.ts';
 import { atMost, measured, type Row } from '../lib/row.ts';
-import { atRest } from './resting.ts';
 import type { Bench } from './bench.ts';
+import { atRest } from './resting.ts';
 
 /** From exec to the first token of one credential, and what is held at rest with ten. */
 

@@ -3,7 +3,7 @@ import type { Fleet } from '../lib/fleet.ts';
 import type { Operator } from '../lib/operator.ts';
 import { forgetPeak, peakOf } from '../lib/proc.ts';
 import { firstAskedSince, heldAt, mostWithin, outOfOrder } from '../lib/recovery.ts';
-import { atMost, rounded, type Row } from '../lib/row.ts';
+import { atMost, type Row, rounded } from '../lib/row.ts';
 import { expired, histories } from '../lib/steadiness.ts';
 import { atWork, firstTokens } from './at-work.ts';
 import type { Bench, BenchOptions } from './bench.ts';

@@ -10,11 +10,13 @@ export interface Stored {
 /** `old` is undefined for what is new, `next` for what is gone. */
 export type ChangeListener<T> = (key: string, old: T | undefined, next: T | undefined) => void;
 
+type Slot = string | number;
+
 interface Index<T> {
   readonly valuesOf: (item: T) => readonly string[];
   /** Most values have one key, and a Set for it would be most of what they cost. */
-  readonly keys: Map<string | number, string | Set<string>>;
-  readonly slotOf: (value: string) => string | number;
+  readonly keys: Map<Slot, string | Set<string>>;
+  readonly slotOf: (value: string) => Slot;
 }
 
 const ALL_NAMESPACES = '';
@@ -114,7 +116,7 @@ export class Store<T extends Stored> {
       slotOf: how === 'hashed' ? hashOf : value => value,
     };
     this.#indexes.set(name, index);
-    for (const [key, item] of this.#items.entries()) enter(index, key, valuesOf(item));
+    for (const [key, item] of this.#items.entries()) enter(index.keys, key, valuesOf(item).map(index.slotOf));
   }
 
   /** @returns keys; a copy, so that the store may change meanwhile. */
@@ -251,17 +253,26 @@ export class Store<T extends Stored> {
   #put(key: string, old: T | undefined, next: T): void {
     this.#items.set(key, next);
     for (const index of this.#indexes.values()) {
-      const values = index.valuesOf(next);
-      const before = old === undefined ? [] : index.valuesOf(old);
-      if (values.length === before.length && values.every((value, at) => value === before[at])) continue;
-      leave(index, key, before);
-      enter(index, key, values);
+      const slots = index.valuesOf(next).map(index.slotOf);
+      const before = old === undefined ? [] : index.valuesOf(old).map(index.slotOf);
+      // What stays keeps the text of the key that it has, which all others keep too.
+      leave(
+        index.keys,
+        key,
+        before.filter(slot => !slots.includes(slot)),
+      );
+      enter(
+        index.keys,
+        key,
+        slots.filter(slot => !before.includes(slot)),
+      );
     }
   }
 
   #take(key: string, old: T): void {
     this.#items.delete(key);
-    for (const index of this.#indexes.values()) leave(index, key, index.valuesOf(old));
+    for (const { keys, valuesOf, slotOf } of this.#indexes.values())
+      leave(keys, key, valuesOf(old).map(slotOf));
   }
 
   /** One listener's failure keeps nothing from the others; the first is thrown when all were told. */
@@ -280,11 +291,8 @@ export class Store<T extends Stored> {
   }
 }
 
-type Slots = Pick<Index<never>, 'keys' | 'slotOf'>;
-
-function enter({ keys: all, slotOf }: Slots, key: string, values: readonly string[]): void {
-  for (const value of values) {
-    const slot = slotOf(value);
+function enter(all: Index<never>['keys'], key: string, slots: readonly Slot[]): void {
+  for (const slot of slots) {
     const keys = all.get(slot);
     if (keys === undefined) all.set(slot, key);
     else if (typeof keys !== 'string') keys.add(key);
@@ -292,9 +300,8 @@ function enter({ keys: all, slotOf }: Slots, key: string, values: readonly strin
   }
 }
 
-function leave({ keys: all, slotOf }: Slots, key: string, values: readonly string[]): void {
-  for (const value of values) {
-    const slot = slotOf(value);
+function leave(all: Index<never>['keys'], key: string, slots: readonly Slot[]): void {
+  for (const slot of slots) {
     const keys = all.get(slot);
     if (keys === key) all.delete(slot);
     if (keys === undefined || typeof keys === 'string') continue;

@@ -2,8 +2,6 @@ import { Arena } from './arena.ts';
 
 /** How many are kept as they are. */
 const WARM = 500;
-/** Less is not worth the moving. */
-const MOVED_FROM_BYTES = 2 ** 20;
 
 /** What makes bytes of a value and brings it back; both are the same to whoever reads them. */
 export interface Packing<T> {
@@ -35,7 +33,7 @@ export class Shelf<T> {
   #next = 0;
   readonly #packing: Packing<T> | undefined;
   readonly #most: number;
-  #arena = new Arena();
+  readonly #arena = new Arena();
 
   constructor(packing?: Packing<T>, most = WARM) {
     this.#packing = packing;
@@ -77,7 +75,6 @@ export class Shelf<T> {
   delete(key: string): void {
     this.#free(this.#items.get(key));
     this.#items.delete(key);
-    if (this.#arena.held > MOVED_FROM_BYTES && this.#arena.used < this.#arena.held / 2) this.#move();
   }
 
   *values(): Generator<T> {
@@ -118,16 +115,5 @@ export class Shelf<T> {
     const item = this.#items.get(oldest);
     if (item instanceof Warm && oldest !== key)
       this.#items.set(oldest, item.place ?? this.#arena.keep(packing.pack(item.value)));
-  }
-
-  /** Most are gone: the others move together, so that the memory is given back. */
-  #move(): void {
-    const before = this.#arena;
-    this.#arena = new Arena();
-    const moved = (place: number): number => this.#arena.keep(before.read(place));
-    for (const [key, item] of this.#items) {
-      if (typeof item === 'number') this.#items.set(key, moved(item));
-      else if (item.place !== undefined) this.#items.set(key, new Warm(item.value, moved(item.place)));
-    }
   }
 }

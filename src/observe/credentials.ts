@@ -1,4 +1,3 @@
-import { keyOf } from '../api/meta.ts';
 import { Columns, type CredentialState, type Kept } from './credential-columns.ts';
 import { labelText } from './exposition.ts';
 
@@ -63,8 +62,8 @@ export class Credentials {
     return this.#kept.size;
   }
 
-  set(namespace: string, name: string, provider: string, state: CredentialState): void {
-    const key = keyOf({ metadata: { namespace, name } });
+  /** @param key the very text that others keep too. */
+  set(key: string, provider: string, state: CredentialState): void {
     const now = this.#time.monotonic();
     const before = this.#kept.find(key);
     if (before !== undefined) this.#settle(before, now);
@@ -77,8 +76,7 @@ export class Credentials {
     });
   }
 
-  remove(namespace: string, name: string): void {
-    const key = keyOf({ metadata: { namespace, name } });
+  remove(key: string): void {
     const kept = this.#kept.find(key);
     if (kept === undefined) return;
     this.#settle(kept, this.#time.monotonic());

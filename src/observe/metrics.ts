@@ -151,12 +151,12 @@ export class Metrics {
     if (latenessSeconds !== undefined) this.#late(provider, Math.max(0, latenessSeconds));
   }
 
-  setCredential(namespace: string, name: string, provider: string, state: CredentialState): void {
-    this.#credentials.set(namespace, name, provider, state);
+  setCredential(key: string, provider: string, state: CredentialState): void {
+    this.#credentials.set(key, provider, state);
   }
 
-  removeCredential(namespace: string, name: string): void {
-    this.#credentials.remove(namespace, name);
+  removeCredential(key: string): void {
+    this.#credentials.remove(key);
   }
 
   origin(provider: string, origin: string, health: OriginHealthNow): void {

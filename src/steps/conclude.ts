@@ -236,9 +236,9 @@ export function announce(
   held: Held | undefined,
   context: Context,
 ): void {
-  const { identity, spec, plan, key } = observed;
+  const { spec, plan, key } = observed;
   const { status, ready } = concluded;
-  context.metrics.setCredential(identity.namespace, identity.name, spec.providerRef.name, {
+  context.metrics.setCredential(key, spec.providerRef.name, {
     ready: ready.status === 'True',
     reason: ready.reason,
     begun: held !== undefined || status.login?.provenAt !== undefined,

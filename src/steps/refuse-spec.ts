@@ -11,7 +11,7 @@ export async function refuseSpec(
   context: Context,
 ): Promise<undefined> {
   const { namespace = '', name, uid, generation, resourceVersion } = credential.metadata;
-  context.metrics.setCredential(namespace, name, '', { ready: false, reason: 'SpecInvalid', rejections: 0 });
+  context.metrics.setCredential(key, '', { ready: false, reason: 'SpecInvalid', rejections: 0 });
   const message = `${credential.problems.map(({ field, message }) => `${field} ${message}`).join('; ')}: correct the object and apply it again.`;
   const status = conclude(credential.status, {
     generation,

@@ -48,7 +48,7 @@ test('what was packed and did not change is not packed again', () => {
   expect(packed).toEqual([1, 2]);
 });
 
-test('when most are gone the others move together, and are as they were', () => {
+test('when most are gone their memory is given back, and the others are as they were', () => {
   const bytes = 1024;
   const made = new Shelf<Item>(
     {

@@ -52,14 +52,14 @@ function hostile(): Metrics {
       seconds: 1,
       latenessSeconds: 1,
     });
-    metrics.setCredential('ns', long, provider, {
+    metrics.setCredential(`ns/${long}`, provider, {
       ready: false,
       reason: 'SourceMissing',
       rejections: 0,
       expiresAt: 1e13,
     });
   }
-  metrics.setCredential('ns', odd, '', { ready: false, reason: 'SpecInvalid', rejections: 0 });
+  metrics.setCredential(`ns/${odd}`, '', { ready: false, reason: 'SpecInvalid', rejections: 0 });
   metrics.watch('secrets', { ageSeconds: Number.NaN, restarts: 0 });
   metrics.apiRequest('get', 200);
   return metrics;

@@ -105,7 +105,7 @@ describe('series of each credential', () => {
 
   test('in seconds, with what is unknown left out', async () => {
     const { metrics, render } = bench();
-    metrics.setCredential('shop', 'acme', 'p', {
+    metrics.setCredential('shop/acme', 'p', {
       ...LIVE,
       suspended: true,
       stopped: 'RejectionLimit',
@@ -123,7 +123,7 @@ describe('series of each credential', () => {
       `tokensync_credential_last_success_timestamp_seconds{${labels}} 0.5`,
       `tokensync_credential_rejections{${labels}} 2`,
     ]);
-    metrics.setCredential('shop', 'acme', 'p', { ready: false, reason: 'SourceMissing', rejections: 0 });
+    metrics.setCredential('shop/acme', 'p', { ready: false, reason: 'SourceMissing', rejections: 0 });
     expect(await shown(render)).toEqual([
       `tokensync_credential_ready{${labels}} 0`,
       `tokensync_credential_not_ready{${labels},reason="SourceMissing"} 1`,
@@ -134,14 +134,14 @@ describe('series of each credential', () => {
   test('of another provider than before leave nothing under the first; removed, nothing at all', async () => {
     const { metrics, render } = bench();
     const state = { ...LIVE, expiresAt: 1, renewAt: 1, lastSuccess: 1 };
-    metrics.setCredential('shop', 'acme', 'p', state);
-    metrics.setCredential('shop', 'acme', 'q', state);
+    metrics.setCredential('shop/acme', 'p', state);
+    metrics.setCredential('shop/acme', 'q', state);
     expect((await shown(render)).every(line => line.includes('provider="q"'))).toBe(true);
-    metrics.setCredential('shop', 'other', 'q', state);
-    metrics.removeCredential('shop', 'acme');
-    metrics.removeCredential('shop', 'nobody');
+    metrics.setCredential('shop/other', 'q', state);
+    metrics.removeCredential('shop/acme');
+    metrics.removeCredential('shop/nobody');
     expect(await shown(render)).toHaveLength(5);
-    metrics.removeCredential('shop', 'other');
+    metrics.removeCredential('shop/other');
     expect(await shown(render)).toEqual([]);
     // none of what was counted over them, nor their seconds
     expect(await render()).not.toMatch(/provider="[pq]"/);
@@ -149,7 +149,7 @@ describe('series of each credential', () => {
 
   test('are for the replica that leads', async () => {
     const { metrics, render } = bench();
-    metrics.setCredential('shop', 'acme', 'p', LIVE);
+    metrics.setCredential('shop/acme', 'p', LIVE);
     metrics.owned(0);
     expect(await shown(render)).toEqual([]);
     // a lease that was late, and that nobody else took
@@ -159,7 +159,7 @@ describe('series of each credential', () => {
 
   test('are not there where they are switched off, and what is counted over them is', async () => {
     const { metrics, render, series } = bench('off');
-    metrics.setCredential('shop', 'acme', 'p', LIVE);
+    metrics.setCredential('shop/acme', 'p', LIVE);
     expect(await shown(render)).toEqual([]);
     expect(await series('credentials')).toEqual([
       'credentials{provider="p",ready="true",reason="TokenLive"} 1',
@@ -168,13 +168,13 @@ describe('series of each credential', () => {
 
   test('are there up to a number of credentials, and come again only well below it', async () => {
     const { metrics, render } = bench('auto');
-    for (let i = 0; i < AUTO_MOST; i++) metrics.setCredential('shop', `c-${i}`, 'p', LIVE);
+    for (let i = 0; i < AUTO_MOST; i++) metrics.setCredential(`shop/c-${i}`, 'p', LIVE);
     expect(await shown(render)).toHaveLength(2 * AUTO_MOST);
-    metrics.setCredential('shop', 'one-more', 'p', LIVE);
+    metrics.setCredential('shop/one-more', 'p', LIVE);
     expect(await shown(render)).toEqual([]);
-    for (let i = 0; i < 500; i++) metrics.removeCredential('shop', `c-${i}`);
+    for (let i = 0; i < 500; i++) metrics.removeCredential(`shop/c-${i}`);
     expect(await shown(render)).toEqual([]);
-    metrics.removeCredential('shop', 'c-500');
+    metrics.removeCredential('shop/c-500');
     expect(await shown(render)).not.toEqual([]);
   });
 });
@@ -205,7 +205,7 @@ describe('counted over all credentials', () => {
       { ...DEAD, begun: true, suspended: true, reason: 'Suspended', expiresAt: at(-1), rejections: 1 },
     ];
     metrics.setProvider('idle', { accepted: false, saturated: true });
-    for (const [index, state] of states.entries()) metrics.setCredential('shop', `c-${index}`, 'p', state);
+    for (const [index, state] of states.entries()) metrics.setCredential(`shop/c-${index}`, 'p', state);
     expect(await series('credentials_state')).toEqual([
       ...['live', 'dead', 'new', 'suspended'].map(
         state => `credentials_state{provider="idle",state="${state}"} 0`,
@@ -262,31 +262,31 @@ describe('seconds with and without a live token', () => {
     metrics.setProvider('p', { accepted: true, saturated: false });
     expect(await seconds(series)).toEqual(['"p",state="live"} 0', '"p",state="dead"} 0']);
     for (const name of ['a', 'b'])
-      metrics.setCredential('shop', name, 'p', { ...LIVE, expiresAt: now() + 30_000 });
+      metrics.setCredential(`shop/${name}`, 'p', { ...LIVE, expiresAt: now() + 30_000 });
     pass(10);
     expect(await seconds(series)).toEqual(['"p",state="live"} 20', '"p",state="dead"} 0']);
     // it dies at 30 s, whether or not anyone looks
     pass(30);
     expect(await seconds(series)).toEqual(['"p",state="live"} 60', '"p",state="dead"} 20']);
     expect(await series('credentials_state')).toContain('credentials_state{provider="p",state="dead"} 2');
-    metrics.setCredential('shop', 'a', 'p', LIVE);
+    metrics.setCredential('shop/a', 'p', LIVE);
     pass(5);
-    metrics.removeCredential('shop', 'a');
+    metrics.removeCredential('shop/a');
     pass(5);
-    metrics.setCredential('shop', 'b', 'p', DEAD);
+    metrics.setCredential('shop/b', 'p', DEAD);
     expect(await seconds(series)).toEqual(['"p",state="live"} 65', '"p",state="dead"} 30']);
   });
 
   test('not of who never had a token, nor of who is suspended; of who had one, also under another spec', async () => {
     const { metrics, series, pass } = bench();
-    metrics.setCredential('shop', 'new', 'p', { ...DEAD, reason: 'Rejected' });
-    metrics.setCredential('shop', 'suspended', 'p', { ...DEAD, begun: true, suspended: true });
+    metrics.setCredential('shop/new', 'p', { ...DEAD, reason: 'Rejected' });
+    metrics.setCredential('shop/suspended', 'p', { ...DEAD, begun: true, suspended: true });
     pass(10);
     expect(await seconds(series)).toEqual(['"p",state="live"} 0', '"p",state="dead"} 0']);
-    metrics.setCredential('shop', 'suspended', 'p', DEAD);
-    metrics.setCredential('shop', 'new', 'p', LIVE);
+    metrics.setCredential('shop/suspended', 'p', DEAD);
+    metrics.setCredential('shop/new', 'p', LIVE);
     pass(1);
-    metrics.setCredential('shop', 'new', 'p', DEAD);
+    metrics.setCredential('shop/new', 'p', DEAD);
     pass(2);
     expect(await seconds(series)).toEqual(['"p",state="live"} 1', '"p",state="dead"} 5']);
   });
@@ -294,7 +294,7 @@ describe('seconds with and without a live token', () => {
   test('end with the lease, and go on with it', async () => {
     const { metrics, series, pass } = bench();
     metrics.setProvider('p', { accepted: true, saturated: false });
-    metrics.setCredential('shop', 'a', 'p', LIVE);
+    metrics.setCredential('shop/a', 'p', LIVE);
     pass(1);
     metrics.owned(0);
     pass(5);

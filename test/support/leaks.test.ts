@@ -120,7 +120,7 @@ describe('of what an operator says, a planted leak is found', () => {
 
   test('a token in a label of /metrics', async () => {
     const leaks = await searched(world => {
-      run(world).metrics.setCredential('default', token(world), 'pgf', {
+      run(world).metrics.setCredential(`default/${token(world)}`, 'pgf', {
         ready: true,
         reason: 'TokenLive',
         rejections: 0,
