@@ -25,6 +25,7 @@ const TURN_MS = 900_000;
 
 export const growth: Bench = {
   name: 'growth',
+  waits: true,
   about: 'a refresh, a watch event, a queue operation, a metric update among 1,000 to 100,000 credentials',
   async run({ smoke, say }) {
     const { counts, ...size } = smoke ? SMOKE : FULL;

@@ -65,6 +65,9 @@ export function collection(kind: string, namespace: string): string {
   return path.replace('NS', namespace);
 }
 
+/** Characters: of very many objects the first ones say enough. */
+const MOST_SAID = 20_000;
+
 /** Just enough of a Kubernetes client, over HTTP alone. */
 export class Client {
   readonly #server: string;
@@ -159,9 +162,8 @@ export class Client {
       if (!found.signal.aborted && !late.aborted) throw error;
     }
     if (!found.signal.aborted) {
-      throw new Error(
-        `not in ${timeoutMs} ms; there is ${JSON.stringify([...there.values()].map(item => item.status))}`,
-      );
+      const states = JSON.stringify([...there.values()].map(item => item.status));
+      throw new Error(`not in ${timeoutMs} ms; there are ${there.size}: ${states.slice(0, MOST_SAID)}`);
     }
   }
 
