@@ -23,8 +23,12 @@ export interface EventFacts {
   readonly note: string;
 }
 
+/** So few that a wave of them, as of first tokens, takes next to nothing from the writes of tokens: they trail. */
+const AT_ONCE = 2;
+/** While draining nothing else wants the API server. */
+const AT_ONCE_DRAINING = 32;
 /** More would only tell that the API server is behind. */
-const MOST_IN_FLIGHT = 64;
+const MOST_WAITING = 1000;
 const NOTE_MAX = 1000;
 /** What comes again later than that is an event of its own. Longer than two tries lie apart, shorter than events live (1 h). */
 const SERIES_MS = 45 * 60_000;
@@ -45,22 +49,29 @@ interface Series {
   /** How often the API server was told that it happened, and when. */
   told: number;
   toldAt: number;
-  sending: Promise<void>;
 }
 
 /** events.k8s.io/v1, in series as client-go makes them. A lost event is no failure: status says the same. */
 export class EventRecorder {
-  readonly #client: KubeClient;
-  readonly #time: ServerTime;
+  readonly #client: Pick<KubeClient, 'create' | 'mergePatch'>;
+  readonly #time: Pick<ServerTime, 'now'>;
   readonly #instance: string;
   readonly #log: Log;
   /** By UID, then by type, reason and action. */
   readonly #series = new Map<string, Map<string, Series>>();
-  readonly #inFlight = new Set<Promise<void>>();
+  /** To be sent, in the order that they came. */
+  readonly #waiting = new Set<Series>();
+  readonly #sending = new Map<Series, Promise<void>>();
+  #atOnce = AT_ONCE;
   #last = 0;
 
   /** @param instance this replica's name, as `reportingInstance`. */
-  constructor(client: KubeClient, time: ServerTime, instance: string, log: Log) {
+  constructor(
+    client: Pick<KubeClient, 'create' | 'mergePatch'>,
+    time: Pick<ServerTime, 'now'>,
+    instance: string,
+    log: Log,
+  ) {
     this.#client = client;
     this.#time = time;
     this.#instance = instance.slice(0, 128);
@@ -90,14 +101,17 @@ export class EventRecorder {
     if (series.told < 2 || now - series.toldAt >= TOLD_EVERY_MS) this.#tell(series);
     // Something else began: what was counted until now is said. Not so where it only goes to and fro.
     if (series.count > 1) return;
-    for (const other of known.values()) if (other.told < other.count) this.#tell(other);
+    for (const other of known.values()) if (other !== series && other.told < other.count) this.#tell(other);
   }
 
   /** Resolves when all that was recorded is sent or given up. */
   async flush(): Promise<void> {
     for (const known of this.#series.values())
       for (const series of known.values()) if (series.told < series.count) this.#tell(series);
-    await Promise.all(this.#inFlight);
+    this.#atOnce = AT_ONCE_DRAINING;
+    this.#sendNext();
+    while (this.#sending.size > 0) await Promise.all(this.#sending.values());
+    this.#atOnce = AT_ONCE;
   }
 
   /** What still goes on about an object. */
@@ -114,7 +128,7 @@ export class EventRecorder {
 
   #begin(regarding: Regarding, event: EventFacts, now: number): Series {
     const begun = { regarding, event, name: this.#name(regarding, now), firstAt: now, lastAt: now };
-    return { ...begun, count: 0, told: 0, toldAt: now, sending: Promise.resolve() };
+    return { ...begun, count: 0, told: 0, toldAt: now };
   }
 
   /** Unique as client-go makes it: the object's name and a time, of which no two are the same here. */
@@ -124,17 +138,31 @@ export class EventRecorder {
   }
 
   #tell(series: Series): void {
-    if (this.#inFlight.size >= MOST_IN_FLIGHT) return;
-    const sending = series.sending
-      .then(() => this.#send(series))
-      .catch((error: unknown) => {
-        const { regarding } = series;
-        const reason = error instanceof KubeError ? error.reason : 'Unknown';
-        this.#log.debug({ object: keyOf({ metadata: regarding }), reason }, 'event not recorded');
-      });
-    series.sending = sending;
-    this.#inFlight.add(sending);
-    void sending.finally(() => this.#inFlight.delete(sending));
+    if (this.#waiting.size >= MOST_WAITING) return;
+    this.#waiting.add(series);
+    this.#sendNext();
+  }
+
+  /** Of one series one thing at a time. */
+  #sendNext(): void {
+    for (const series of this.#waiting) {
+      if (this.#sending.size >= this.#atOnce) return;
+      if (this.#sending.has(series)) continue;
+      this.#waiting.delete(series);
+      this.#sending.set(series, this.#sent(series));
+    }
+  }
+
+  async #sent(series: Series): Promise<void> {
+    try {
+      await this.#send(series);
+    } catch (error) {
+      const { regarding } = series;
+      const reason = error instanceof KubeError ? error.reason : 'Unknown';
+      this.#log.debug({ object: keyOf({ metadata: regarding }), reason }, 'event not recorded');
+    }
+    this.#sending.delete(series);
+    this.#sendNext();
   }
 
   async #send(series: Series): Promise<void> {
