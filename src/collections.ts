@@ -35,12 +35,17 @@ const OWN_KIND = {
   ifMissing: 'the CRDs of tokensync are not installed: kubectl apply -k deploy, or -f crds for them alone',
 };
 const METADATA = { metadataOnly: true };
+/** Source, target and session of each of the 500 credentials that are kept as they are. */
+const SECRETS_WARM = 3 * 500;
 
 /** All that is watched, and what is known of it. Nothing is read before {@link Collections.start}. */
 export class Collections {
-  readonly credentials = new Store<CredentialObject>(packing());
+  readonly credentials = new Store<CredentialObject>({
+    packing: packing(),
+    indexedAlike: isNamedAlike,
+  });
   readonly providers = new Store<ProviderObject>();
-  readonly secrets = new Store<SecretMeta>(packing());
+  readonly secrets = new Store<SecretMeta>({ packing: packing(), warm: SECRETS_WARM });
   /** Empty where only some namespaces are watched. */
   readonly namespaces = new Store<{ metadata: ObjectMeta }>();
   readonly #options: CollectionsOptions;
@@ -227,6 +232,15 @@ const COMMON = [
   SHAPE,
   MANAGED_LABEL,
 ];
+
+/** A new status seldom changes what the indexes are made of, and there is one for each renewal. */
+function isNamedAlike(old: CredentialObject, next: CredentialObject): boolean {
+  return (
+    old.spec === next.spec &&
+    old.metadata.uid === next.metadata.uid &&
+    old.status?.token?.secretName === next.status?.token?.secretName
+  );
+}
 
 /** Every Secret whose change may matter, but for the session: the source, the target, where the token stood before. */
 function secretsOf({ metadata, spec, status }: CredentialObject): string[] {

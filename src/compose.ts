@@ -29,8 +29,8 @@ export interface Ports {
   /** This replica's name: the pod's, which is its host's. */
   readonly instance?: string;
   readonly randomBytes?: (size: number) => Uint8Array;
-  /** @see KubeClient */
-  readonly later?: (read: () => void) => void;
+  /** Does it a turn of the event loop later. @see KubeClient, Gate */
+  readonly later?: (step: () => void) => void;
   /** In place of connections to providers. */
   readonly providerDispatcher?: Dispatcher;
   readonly write?: (line: string) => void;
@@ -122,6 +122,7 @@ export function compose(config: Config, ports: Ports): Composition {
     randomBytes,
     client,
     serverTime,
+    later: ports.later,
     engine: createEngine(),
     transport,
     metrics,

@@ -46,6 +46,8 @@ export interface OperatorOptions {
   readonly transport: Transport;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** @see Gate */
+  readonly later?: ((give: () => void) => void) | undefined;
   /** Which objects this replica may act on; by default all. */
   readonly ownership?: Ownership;
   /** Which of them it keeps, where it does not keep all. */
@@ -101,7 +103,7 @@ export class Operator {
     this.#collections = new Collections(options);
     this.#providers = new Providers(options.engine, this.#collections.providers);
     this.#events = new EventRecorder(client, serverTime, options.instance, log);
-    this.#gate = new Gate({ clock, wake: key => this.#queue.add(key) });
+    this.#gate = new Gate({ clock, wake: key => this.#queue.add(key), later: options.later });
     this.#probes = new Schedule(clock, lane => this.#health.probeDue(lane));
     this.#health = new OriginHealth({
       now: () => clock.monotonic(),

@@ -128,30 +128,24 @@ export class KubeClient {
   }
 
   get<T>(path: string, schema: Reader<T>, options: CallOptions = {}): Promise<T> {
-    return this.request({ method: 'GET', path, ...common(options) }, schema);
+    return this.request({ ...options, method: 'GET', path }, schema);
   }
 
   /** @param path of the collection. */
   create<T>(path: string, body: unknown, schema: Reader<T>, options: CallOptions = {}): Promise<T> {
     const query = options.dryRun === true ? { ...WRITE_QUERY, ...DRY } : WRITE_QUERY;
-    return this.request({ method: 'POST', path, body, query, ...common(options) }, schema);
+    return this.request({ ...options, method: 'POST', path, body, query }, schema);
   }
 
   /** Server-side apply as our field manager, by force: a uid and resourceVersion in the body are the preconditions. */
   apply<T>(path: string, body: unknown, schema: Reader<T>, options: CallOptions = {}): Promise<T> {
     const query = options.dryRun === true ? { ...APPLY_QUERY, ...DRY } : APPLY_QUERY;
-    return this.request(
-      { method: 'PATCH', path, body, query, contentType: APPLY, ...common(options) },
-      schema,
-    );
+    return this.request({ ...options, method: 'PATCH', path, body, query, contentType: APPLY }, schema);
   }
 
   mergePatch<T>(path: string, body: unknown, schema: Reader<T>, options: CallOptions = {}): Promise<T> {
     const query = options.dryRun === true ? { ...WRITE_QUERY, ...DRY } : WRITE_QUERY;
-    return this.request(
-      { method: 'PATCH', path, body, query, contentType: MERGE_PATCH, ...common(options) },
-      schema,
-    );
+    return this.request({ ...options, method: 'PATCH', path, body, query, contentType: MERGE_PATCH }, schema);
   }
 
   /** Deletes what was decided on: with a precondition that no longer holds it is a conflict. The answer is not read. */
@@ -161,13 +155,8 @@ export class KubeClient {
     options: CallOptions = {},
   ): Promise<void> {
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
-    const call: KubeCall = {
-      method: 'DELETE',
-      path,
-      body,
-      query: options.dryRun === true ? DRY : {},
-      ...common(options),
-    };
+    const query = options.dryRun === true ? DRY : {};
+    const call: KubeCall = { ...options, method: 'DELETE', path, body, query };
     const name = callName(call);
     await this.#once(() => this.#send(call, name));
   }
@@ -318,10 +307,6 @@ function isBudgeted({ method, apart }: KubeCall, { resource }: CallName): boolea
 
 function describe(name: CallName): string {
   return `${name.verb} ${name.resource}`;
-}
-
-function common({ accept, secret, signal, timeoutMs, apart }: CallOptions): Partial<KubeCall> {
-  return { accept, secret, signal, timeoutMs, apart };
 }
 
 const DRY: Query = { dryRun: 'All' };

@@ -12,6 +12,15 @@ export type ChangeListener<T> = (key: string, old: T | undefined, next: T | unde
 
 type Slot = string | number;
 
+export interface StoreOptions<T> {
+  /** Keeps what was not looked at for long in less memory. */
+  readonly packing?: Packing<T>;
+  /** How many of those that were looked at last are kept as they are. */
+  readonly warm?: number;
+  /** Whether no index can tell the two apart, where that is told more cheaply than by asking each. */
+  readonly indexedAlike?: (old: T, next: T) => boolean;
+}
+
 interface Index<T> {
   readonly valuesOf: (item: T) => readonly string[];
   /** Most values have one key, and a Set for it would be most of what they cost. */
@@ -37,6 +46,7 @@ const MOST_AWAITED = 10_000;
  */
 export class Store<T extends Stored> {
   readonly #items: Shelf<T>;
+  readonly #indexedAlike: (old: T, next: T) => boolean;
   readonly #indexes = new Map<string, Index<T>>();
   readonly #listeners = new Set<ChangeListener<T>>();
   /** By namespace: the version up to which its list-watch has told everything. */
@@ -44,9 +54,9 @@ export class Store<T extends Stored> {
   /** Versions that writes of ours made since a watch last began, and of which it has not told yet. */
   readonly #awaited = new Set<string>();
 
-  /** @param packing keeps what was not looked at for long in less memory. */
-  constructor(packing?: Packing<T>) {
-    this.#items = new Shelf(packing);
+  constructor({ packing, warm, indexedAlike }: StoreOptions<T> = {}) {
+    this.#items = new Shelf(packing, warm);
+    this.#indexedAlike = indexedAlike ?? (() => false);
   }
 
   get size(): number {
@@ -252,6 +262,7 @@ export class Store<T extends Stored> {
 
   #put(key: string, old: T | undefined, next: T): void {
     this.#items.set(key, next);
+    if (old !== undefined && this.#indexedAlike(old, next)) return;
     for (const index of this.#indexes.values()) {
       const slots = index.valuesOf(next).map(index.slotOf);
       const before = old === undefined ? [] : index.valuesOf(old).map(index.slotOf);

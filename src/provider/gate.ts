@@ -29,14 +29,24 @@ const RESERVED_MS = 10_000;
 export class Gate {
   readonly #clock: Clock;
   readonly #wake: (key: string) => void;
+  readonly #later: (give: () => void) => void;
   readonly #origins = new Map<string, Origin>();
   /** Where a key waits or has a place; it does so at one origin at most. */
   readonly #where = new Map<string, string>();
 
-  /** @param options.wake told a key whose turn has come; it should call `tryAcquire` soon. */
-  constructor(options: { readonly clock: Clock; readonly wake: (key: string) => void }) {
+  /**
+   * @param options.wake told a key whose turn has come; it should call `tryAcquire` soon.
+   * @param options.later puts off what is done with a place that was released: a connection takes the next request only a turn
+   * of the loop after its last answer, and whoever came sooner would open another. Absent: nothing is put off.
+   */
+  constructor(options: {
+    readonly clock: Clock;
+    readonly wake: (key: string) => void;
+    readonly later?: ((give: () => void) => void) | undefined;
+  }) {
     this.#clock = options.clock;
     this.#wake = options.wake;
+    this.#later = options.later ?? (give => give());
   }
 
   /**
@@ -66,8 +76,10 @@ export class Gate {
       release: () => {
         if (released) return;
         released = true;
-        at.inFlight--;
-        this.#serve(origin, at);
+        this.#later(() => {
+          at.inFlight--;
+          this.#serve(origin, at);
+        });
       },
     };
   }

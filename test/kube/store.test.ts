@@ -159,6 +159,49 @@ describe('indexes', () => {
   });
 });
 
+describe('of two states that no index can tell apart', () => {
+  let asked: number;
+
+  beforeEach(() => {
+    asked = 0;
+    store = new Store<Item>({ indexedAlike: (old, next) => old.provider === next.provider });
+    store.index('provider', each => {
+      asked += 1;
+      return [each.provider];
+    });
+    store.feed().replace([item('a', '1', 'x')], '1');
+    asked = 0;
+  });
+
+  test('none is asked, and the newer one is kept', () => {
+    store.set(item('a', '2', 'x'));
+    expect([asked, store.get('ns/a')?.metadata.resourceVersion]).toEqual([0, '2']);
+    expect(store.byIndex('provider', 'x')).toEqual(['ns/a']);
+  });
+
+  test('what is new, changed or gone is indexed all the same', () => {
+    store.set(item('a', '2', 'y'));
+    store.set(item('b', '3', 'y'));
+    expect([store.byIndex('provider', 'x'), store.byIndex('provider', 'y')]).toEqual([[], ['ns/a', 'ns/b']]);
+    store.feed().remove(gone('a', '4'));
+    expect(store.byIndex('provider', 'y')).toEqual(['ns/b']);
+  });
+});
+
+test('as many as it is told are kept as they are', () => {
+  let packed = 0;
+  const packing = {
+    pack: (value: Item) => {
+      packed += 1;
+      return Buffer.from(JSON.stringify(value));
+    },
+    unpack: (bytes: Buffer) => JSON.parse(bytes.toString()) as Item,
+  };
+  store = new Store<Item>({ packing, warm: 2 });
+  for (const name of ['a', 'b', 'c']) store.set(item(name, '1'));
+  expect([packed, store.get('ns/a')]).toEqual([1, item('a', '1')]);
+});
+
 test('a listener that throws keeps nothing from the others, nor the list from being whole', () => {
   const seen: string[] = [];
   const first = new Store<Item>();

@@ -179,6 +179,25 @@ describe('places', () => {
     expect([woken, gate.stats('dead').waiting]).toEqual([[], 99]);
   });
 
+  test('a place is given on only when what was put off is done', () => {
+    const woken: string[] = [];
+    const later: (() => void)[] = [];
+    const gate = new Gate({
+      clock: new ManualClock(),
+      wake: key => woken.push(key),
+      later: give => later.push(give),
+    });
+    const limits = { concurrency: 1 };
+    const permit = gate.tryAcquire('0', 'o', limits, fresh());
+    gate.tryAcquire('1', 'o', limits, fresh());
+    permit?.release();
+    permit?.release();
+    expect([woken, later.length, gate.stats('o').inFlight]).toEqual([[], 1, 1]);
+    expect(gate.tryAcquire('2', 'o', limits, fresh())).toBeUndefined();
+    later[0]?.();
+    expect([woken, gate.stats('o').inFlight]).toEqual([['1'], 0]);
+  });
+
   test('a woken key may come back while it is being woken', () => {
     const clock = new ManualClock();
     const order: string[] = [];
