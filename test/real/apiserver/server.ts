@@ -33,6 +33,8 @@ export class RealApiServer implements ApiServer {
   /** Once the world is over, as it was then. */
   #mirror: Mirror;
   #underWay = 0;
+  /** A test has written since the last answer was passed on. */
+  #written = false;
   #closed = false;
 
   static #present: RealApiServer | undefined;
@@ -116,12 +118,14 @@ export class RealApiServer implements ApiServer {
     const kind = mirrored(resource);
     const old = this.get(resource, name, namespace);
     const answer = this.#plane.now('DELETE', `${pathOf(kind, namespace)}/${name}`);
+    this.#written = true;
     this.#changes.deleted(kind, parseObject(accepted(answer)), old);
   }
 
   #write(kind: KindPath, method: Parcel['method'], path: string, body: JsonObject): KubeObject {
     const stored = parseObject(accepted(this.#plane.now(method, `${path}?${MANNER}`, body)));
     this.#changes.learn(kind, stored);
+    this.#written = true;
     return stored;
   }
 
@@ -185,11 +189,18 @@ export class RealApiServer implements ApiServer {
       const delivered = await this.#plane.courier.send(parcelOf(request));
       if (this.#closed) return NO_ANSWER;
       this.#heard(call, delivered);
+      if (this.#written) await this.#toldOfTests();
       return { status: delivered.status, headers: passedOn(delivered), body: delivered.body };
     } finally {
       this.#underWay--;
       this.#quiet.news();
     }
+  }
+
+  /** What a test wrote in the midst of a request is told before its answer, as in the sandbox: left alone it is a race. */
+  async #toldOfTests(): Promise<void> {
+    this.#written = false;
+    await this.#quiet.wait(() => (this.#closed ? undefined : this.#watches.behind));
   }
 
   /** What the answer to the operator tells. */
