@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { ASSETS } from './control-plane.ts';
@@ -26,6 +26,8 @@ test('every command of the runbook works as it is written', async context => {
   const env = {
     PATH: [ASSETS, process.env.PATH].join(delimiter),
     KUBECONFIG: it.kubeconfig,
+    // kubectl keeps a cache there.
+    HOME: dirname(it.kubeconfig),
   };
   for (const command of commands) {
     const typed = command
