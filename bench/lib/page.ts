@@ -106,7 +106,7 @@ Where the time goes, and what is done about it:
 - *Requests.* Undici's \`dispatch\` with a handler of our own takes 40 µs where \`request\` takes 70: no stream, no signal, no promise of its own. Headers
   and paths are made once. All that wait for one signal share one listener.
 - *Connections.* Undici takes the next request on a connection only a turn of the loop after its last answer. So a place at a provider that comes free
-  is given on a turn later: whoever came sooner opened another connection (48 to 63 for 32 places), at about a millisecond of processor time each.
+  is given on a turn later: whoever came sooner opened another connection (35 to 63 for 32 places, in three runs), at about a millisecond of processor time each.
 - *What is at hand.* The Secrets of the 500 credentials looked at last are kept as objects, as the credentials are: with room for 500 Secrets alone
   each refresh packed one and unpacked two. Where a new status names the same Secrets no index is asked.
 - *Digests.* An HMAC is two hashes in one go each; node:crypto's own makes a stream of each, at several times the price.
@@ -126,8 +126,8 @@ that is what a refresh of 3.7 requests was, in a benchmark that let tokens wait.
 
 What keeps memory small costs time: a heap that may grow by 60 % only is collected more often (\`src/v8-flags.ts\`). The young generation may grow
 to 16 MiB (with 4 a refresh took up to a quarter more processor time, in most runs and not in all), and is given back at rest. Without effect on a refresh: 32 MiB,
-collecting in one thread (it took more, if anything), no limit of growth, or one of 150 % (half as many whole collections, and more of the
-young generation), optimizing WebAssembly, doing without V8's last compiler (its threads work less, and ours as much more). A loop over the
+collecting in one thread (five noisy rounds), no limit of growth, or one of 150 % (half as many whole collections, and more of the
+young generation), optimizing WebAssembly, doing without V8's last compiler (four noisy rounds). A loop over the
 characters of each event's text cost 5 MiB of the mapped binary, presumably V8's compiler at work; a pattern that does the same costs none.
 
 ${parts.join('\n')}`;
