@@ -264,8 +264,11 @@ export class Store<T extends Stored> {
     this.#items.set(key, next);
     if (old !== undefined && this.#indexedAlike(old, next)) return;
     for (const index of this.#indexes.values()) {
-      const slots = index.valuesOf(next).map(index.slotOf);
-      const before = old === undefined ? [] : index.valuesOf(old).map(index.slotOf);
+      const values = index.valuesOf(next);
+      const former = old === undefined ? [] : index.valuesOf(old);
+      if (values.length === former.length && values.every((value, at) => value === former[at])) continue;
+      const slots = values.map(index.slotOf);
+      const before = former.map(index.slotOf);
       // What stays keeps the text of the key that it has, which all others keep too.
       leave(
         index.keys,
