@@ -17,7 +17,7 @@ import { Store } from './kube/store.ts';
 import { SHAPE } from './kube/target.ts';
 import type { Share } from './lead/share.ts';
 import type { Clock, Random } from './loop/clock.ts';
-import type { Packing } from './loop/shelf.ts';
+import { type Packing, WARM } from './loop/shelf.ts';
 import type { Metrics } from './observe/metrics.ts';
 
 export interface CollectionsOptions {
@@ -35,8 +35,8 @@ const OWN_KIND = {
   ifMissing: 'the CRDs of tokensync are not installed: kubectl apply -k deploy, or -f crds for them alone',
 };
 const METADATA = { metadataOnly: true };
-/** Source, target and session of each of the 500 credentials that are kept as they are. */
-const SECRETS_WARM = 3 * 500;
+/** Source, target and session of each of the credentials that are kept as they are. */
+const SECRETS_WARM = 3 * WARM;
 
 /** All that is watched, and what is known of it. Nothing is read before {@link Collections.start}. */
 export class Collections {

@@ -94,12 +94,6 @@ export class Arena {
     return [page.bytes, from * UNIT_BYTES];
   }
 
-  #giveBack(at: number): void {
-    this.#held -= this.#pages[at]?.bytes.length ?? 0;
-    this.#pages[at] = undefined;
-    this.#gonePages.push(at);
-  }
-
   /** One page at a time, so that nobody waits long. */
   #closeGaps(): void {
     if (this.#held - this.used <= this.used * GAPS_SHARE + GAPS_PAGES * PAGE_BYTES) return;
@@ -128,12 +122,16 @@ export class Arena {
     }
   }
 
+  /** A page of which nothing is in use any more is given back. */
   #leave(at: number, units: number): void {
     const page = this.#pages[at];
     if (page === undefined) return;
     page.used -= units;
     this.#used -= units;
-    if (page.used === 0) this.#giveBack(at);
+    if (page.used > 0) return;
+    this.#held -= page.bytes.length;
+    this.#pages[at] = undefined;
+    this.#gonePages.push(at);
   }
 
   #placeOf(number: number): number {

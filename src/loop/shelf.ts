@@ -1,7 +1,7 @@
 import { Arena } from './arena.ts';
 
 /** How many are kept as they are. */
-const WARM = 500;
+export const WARM = 500;
 
 /** What makes bytes of a value and brings it back; both are the same to whoever reads them. */
 export interface Packing<T> {

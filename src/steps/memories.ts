@@ -1,9 +1,7 @@
 import { Packer } from '../kube/packer.ts';
 import { Arena } from '../loop/arena.ts';
+import { WARM } from '../loop/shelf.ts';
 import { type Memory, newMemory } from './memory.ts';
-
-/** Credentials whose whole memory is kept; of the others only what cannot be made again from what is watched. */
-const WHOLE = 500;
 
 /** What is left of a memory at rest. */
 type Kept = Pick<Memory, 'uid' | 'target' | 'source' | 'token' | 'session'>;
@@ -20,7 +18,8 @@ export class Memories {
   readonly #arena = new Arena();
   readonly #whole: number;
 
-  constructor(whole = WHOLE) {
+  /** @param whole credentials whose whole memory is kept; of the others only what cannot be made again from what is watched. */
+  constructor(whole = WARM) {
     this.#whole = whole;
   }
 

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { type EventFacts, EventRecorder } from '../../src/kube/events.ts';
+import { MemoryLog } from './fake-api.ts';
 
 const Written = z.object({
   regarding: z.object({ name: z.string() }),
@@ -21,8 +22,8 @@ function recorder() {
     },
     mergePatch: () => Promise.reject(new Error('none was told yet')),
   };
-  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-  return { events: new EventRecorder(client, { now: () => 1_700_000_000_000 }, 'pod', log), asked };
+  const events = new EventRecorder(client, { now: () => 1_700_000_000_000 }, 'pod', new MemoryLog());
+  return { events, asked };
 }
 
 const LIVE: EventFacts = { type: 'Normal', reason: 'TokenLive', action: 'Reconcile', note: 'It lives.' };
