@@ -209,9 +209,10 @@ class Sink implements WireSink {
     this.#first = first;
   }
 
-  write(chunk: string | Uint8Array): void {
+  write(chunk: string | Uint8Array, taken?: () => void): void {
     const bytes = Buffer.from(chunk);
     if (bytes.length > 0) this.#later(bytes);
+    if (taken !== undefined) setImmediate(taken);
   }
 
   end(): void {

@@ -119,13 +119,13 @@ function answer(message: IncomingMessage, response: ServerResponse, wire: WireRe
     if (response.writableCorked > 0) response.uncork();
   };
   wire.stream({
-    write: chunk => {
+    write: (chunk, taken) => {
       // what is written in one go is sent in one go: a list of thousands, streamed
       if (response.writableCorked === 0) {
         response.cork();
         process.nextTick(send);
       }
-      response.write(chunk);
+      response.write(chunk, taken);
     },
     end: () => {
       send();

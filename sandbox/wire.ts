@@ -25,7 +25,8 @@ export interface WireResponse {
 }
 
 export interface WireSink {
-  write(chunk: string | Uint8Array): void;
+  /** @param taken called once the client's side has taken it: whoever has much to say waits for that. */
+  write(chunk: string | Uint8Array, taken?: () => void): void;
   end(): void;
   /** Breaks the connection in the middle. */
   reset(): void;

@@ -1,12 +1,10 @@
 import type { JsonObject, KubeObject } from './json.ts';
 import { metaText } from './managed.ts';
 
-/** One version of an object; its JSON is made once, for the answer and for every watch. The metadata is the same in all forms. */
+/** One version of an object. The metadata is the same in all forms of its JSON. */
 export class Version {
   readonly object: KubeObject;
   readonly rv: number;
-  private readonly texts = new Map<string, string>();
-  private meta: string | undefined;
 
   constructor(object: KubeObject, rv: number) {
     this.object = object;
@@ -14,25 +12,24 @@ export class Version {
   }
 
   text(form: string, make: (object: KubeObject) => JsonObject): string {
-    let text = this.texts.get(form);
+    if (asked?.version !== this)
+      asked = { version: this, meta: metaText(this.object.metadata), texts: new Map() };
+    const { meta, texts } = asked;
+    let text = texts.get(form);
     if (text === undefined) {
-      this.meta ??= metaText(this.object.metadata);
       const { kind, apiVersion, metadata: _, ...rest } = make(this.object);
       // In the order of a kube-apiserver: first what kind of object it is, where that is told.
-      const parts = [JSON.stringify({ kind, apiVersion }), `{"metadata":${this.meta}}`, JSON.stringify(rest)];
+      const parts = [JSON.stringify({ kind, apiVersion }), `{"metadata":${meta}}`, JSON.stringify(rest)];
       const members = parts.map(part => part.slice(1, -1)).filter(part => part !== '');
       text = `{${members.join(',')}}`;
-      this.texts.set(form, text);
+      texts.set(form, text);
     }
     return text;
   }
-
-  /** It was replaced: history keeps the object, and hardly anyone asks for its text again. */
-  forgetTexts(): void {
-    this.texts.clear();
-    this.meta = undefined;
-  }
 }
+
+/** Whose JSON is at hand: that of a change is asked for by the answer and by every watch, in a row; of a list each once. */
+let asked: { version: Version; meta: string; texts: Map<string, string> } | undefined;
 
 export interface Change {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -107,7 +104,6 @@ export class Store {
   /** A listener may write: what follows from that is delivered after, so that all see one order. */
   private publish(change: Change): void {
     this.history.push(change);
-    change.previous?.forgetTexts();
     if (this.history.length > 2 * this.historyLimit) this.forget(this.history.length - this.historyLimit);
     this.undelivered.push(change);
     if (this.delivering) return;

@@ -77,8 +77,8 @@ export function readWatch(
   };
 }
 
-/** Objects that are told of in one turn of the event loop. */
-const SLICE = 1000;
+/** Objects that are told of at once. */
+const SLICE = 200;
 
 export class Watch {
   private readonly request: WatchRequest;
@@ -132,15 +132,16 @@ export class Watch {
     }
   }
 
-  /** In slices: of very many objects, told in one go, none would arrive before the last was written. */
+  /** In slices, each once the last was taken: what is told faster than it is read piles up here. */
   private tell(state: readonly Version[], first: number, version: number): void {
     if (this.over) return;
     const next = first + SLICE;
-    for (const each of state.slice(first, next)) this.write('ADDED', this.text(each));
+    const slice = state.slice(first, next).map(each => line('ADDED', this.text(each)));
     if (next < state.length) {
-      setImmediate(() => this.tell(state, next, version));
+      this.send(slice.join(''), () => this.tell(state, next, version));
       return;
     }
+    if (slice.length > 0) this.send(slice.join(''));
     if (this.request.markInitialEnd) this.bookmark(version, { 'k8s.io/initial-events-end': 'true' });
     const held = this.held ?? [];
     this.held = undefined;
@@ -169,7 +170,11 @@ export class Watch {
   }
 
   private write(type: string, object: string): void {
-    if (!this.silent) this.sink.write(`{"type":"${type}","object":${object}}\n`);
+    this.send(line(type, object));
+  }
+
+  private send(text: string, taken?: () => void): void {
+    if (!this.silent) this.sink.write(text, taken);
   }
 
   private bookmark(version: number, annotations?: Record<string, string>): void {
@@ -206,6 +211,8 @@ export class Watch {
     else if (how === 'reset') this.sink.reset();
   }
 }
+
+const line = (type: string, object: string): string => `{"type":"${type}","object":${object}}\n`;
 
 /** An object that no longer matches is gone for this watch: its last matching state, under the version of the change. */
 function left(previous: Version, now: Version): Version {

@@ -117,7 +117,8 @@ export class Cluster {
     if (raw instanceof Promise) throw new Error('the watch is held up');
     const open = new OpenWatch(() => gone.abort());
     raw.stream?.({
-      write: chunk => {
+      write: (chunk, taken) => {
+        if (taken !== undefined) open.untaken = taken;
         for (const line of String(chunk).trimEnd().split('\n')) {
           const event = JSON.parse(line) as WatchEvent;
           open.events.push(event);
@@ -138,6 +139,8 @@ export class Cluster {
 export class OpenWatch {
   readonly events: WatchEvent[] = [];
   onEvent: (event: WatchEvent) => void = () => undefined;
+  /** Tells the server that what it wrote was taken, where it waits for that. */
+  untaken: (() => void) | undefined;
   ended: 'end' | 'reset' | undefined;
   readonly leave: () => void;
 
