@@ -27,7 +27,8 @@ COPY --from=build /build/dist ./
 ENV NODE_ENV=production \
     NODE_OPTIONS=--max-semi-space-size=16 \
     MALLOC_ARENA_MAX=1 \
-    MALLOC_TRIM_THRESHOLD_=65536
+    MALLOC_TRIM_THRESHOLD_=65536 \
+    MALLOC_MMAP_THRESHOLD_=32768
 USER 65532:65532
 # metrics, probes
 EXPOSE 8080 8081
