@@ -124,14 +124,14 @@ What the floor does not have, and an operator must: two watches, whose events th
 record; a log line; metrics; limits. A token that has been due for more than five seconds costs one more write, of the count that outlives a crash:
 that is what a refresh of 3.7 requests was, in a benchmark that let tokens wait.
 
-V8 takes long to make all of this quick: on a real API server a refresh takes 2.3 ms at first, 1.4 after two thousand, 0.9 after seven thousand,
-where the floor, which is less code, goes from 1.5 to 0.7. What is compared below is what each takes then.
+V8 takes long to make all of this quick: on a real API server a refresh took 2.3 ms at first, some 1.5 after two thousand, some 0.9 after seven
+thousand, where the floor, which is less code, went from 1.5 to 0.7 (one run). What is compared below is what each takes then.
 
 What keeps memory small costs time: a heap that may grow by 60 % only is collected more often (\`src/v8-flags.ts\`). The young generation may grow
 to 16 MiB (with 4 a refresh took up to a quarter more processor time, in most runs and not in all), and is given back at rest. Without effect on a refresh: 32 MiB,
 collecting in one thread, V8's pool of one thread or none (twelve rounds), no limit of growth, or one of 150 % (half as many whole collections,
 and more of the young generation), optimizing WebAssembly, doing without V8's last compiler (four noisy rounds). Pieces of 32 KiB, which
-V8's compilers work with, are mapped apart from malloc's heap: 5 MiB less of 1,000 credentials, in five runs of six. A loop over the
+V8's compilers work with, are mapped apart from malloc's heap: 3 to 6 MiB less (three runs with 1,000 credentials, one with 500). A loop over the
 characters of each event's text cost 5 MiB of the mapped binary, presumably V8's compiler at work; a pattern that does the same costs none.
 
 ${parts.join('\n')}`;
