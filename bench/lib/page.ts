@@ -125,7 +125,7 @@ record; a log line; metrics; limits. A token that has been due for more than fiv
 that is what a refresh of 3.7 requests was, in a benchmark that let tokens wait.
 
 V8 takes long to make all of this quick: on a real API server a refresh took 2.3 ms at first, some 1.5 after two thousand, some 0.9 after seven
-thousand, where the floor, which is less code, went from 1.5 to 0.7 (one run). What is compared below is what each takes then.
+thousand, where the floor, which is less code, went from 1.5 to 0.7 (one run).
 
 What keeps memory small costs time: a heap that may grow by 60 % only is collected more often (\`src/v8-flags.ts\`). The young generation may grow
 to 16 MiB (with 4 a refresh took up to a quarter more processor time, in most runs and not in all), and is given back at rest. Without effect on a refresh: 32 MiB,

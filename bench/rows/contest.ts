@@ -30,7 +30,7 @@ interface Options {
   /** The operator's. */
   readonly script: string;
   readonly count: number;
-  /** Refreshes of each before any is counted: code becomes quick when it has run for a while. */
+  /** Rounds that are not counted: code becomes quick when it has run for a while. */
   readonly warmUp: number;
   readonly rounds: number;
   readonly say: (text: string) => void;
@@ -100,19 +100,21 @@ export class Contest {
   }
 
   async #hold(): Promise<Outcome> {
-    const { rounds, place, say } = this.#options;
+    const { warmUp, rounds, place, say } = this.#options;
     await this.#first();
-    await this.#warmUp();
     const before = { at: performance.now(), cpu: await place.apiCpu() };
     await delay(rounds === 1 ? IDLE_MS / 4 : IDLE_MS);
     this.#idle = ((await place.apiCpu()) - before.cpu) / (performance.now() - before.at);
     const ours: Turn[] = [];
     const floor: Turn[] = [];
-    for (let round = 1; round <= rounds; round++) {
+    for (let round = 1 - warmUp; round <= rounds; round++) {
       const turns = { floor: await this.#floorsTurn(), ours: await this.#operatorsTurn() };
       const each = (turn: Turn): string =>
         `${(turn.cpu / turn.refreshes).toFixed(2)} ms, API ${(turn.apiCpu / turn.refreshes).toFixed(2)}`;
-      say(`  round ${round}: ours ${each(turns.ours)}; floor ${each(turns.floor)}`);
+      say(
+        `  ${round > 0 ? `round ${round}` : 'warm-up'}: ours ${each(turns.ours)}; floor ${each(turns.floor)}`,
+      );
+      if (round < 1) continue;
       ours.push(turns.ours);
       floor.push(turns.floor);
     }
@@ -140,22 +142,6 @@ export class Contest {
     });
   }
 
-  /** Both at once: what they cost is not looked at yet. */
-  async #warmUp(): Promise<void> {
-    const { warmUp, count, place, flow } = this.#options;
-    if (warmUp === 0) return;
-    this.#operator.child.signal('SIGCONT');
-    const first = await place.provider.granted(lanes(flow).ours);
-    for (let done = 0; done < warmUp; done += count)
-      await Promise.all([this.#floorRuns(), this.#granted(first + done + count)]);
-    await quiet(this.#operator.child.pid);
-    this.#pause();
-  }
-
-  #floorRuns(): Promise<{ done: number; requests: number }> {
-    return this.#floor.ask(z.object({ done: z.number(), requests: z.number() }), 'run');
-  }
-
   async #floorsTurn(): Promise<Turn> {
     const { place, count } = this.#options;
     const child = this.#floor;
@@ -166,7 +152,7 @@ export class Contest {
     };
     await child.ask(z.number(), 'allocated');
     const began = performance.now();
-    const { done, requests } = await this.#floorRuns();
+    const { done, requests } = await child.ask(z.object({ done: z.number(), requests: z.number() }), 'run');
     const wall = performance.now() - began;
     await quiet(child.pid);
     const turn = {
