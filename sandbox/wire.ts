@@ -25,7 +25,7 @@ export interface WireResponse {
 }
 
 export interface WireSink {
-  /** @param taken called once the client's side has taken it: whoever has much to say waits for that. */
+  /** @param taken called once the client's side has taken it, or never will: whoever has much to say waits for that. */
   write(chunk: string | Uint8Array, taken?: () => void): void;
   end(): void;
   /** Breaks the connection in the middle. */

@@ -136,12 +136,11 @@ export class Watch {
   private tell(state: readonly Version[], first: number, version: number): void {
     if (this.over) return;
     const next = first + SLICE;
-    const slice = state.slice(first, next).map(each => line('ADDED', this.text(each)));
-    if (next < state.length) {
-      this.send(slice.join(''), () => this.tell(state, next, version));
-      return;
-    }
-    if (slice.length > 0) this.send(slice.join(''));
+    const goOn = next < state.length ? () => this.tell(state, next, version) : undefined;
+    const slice = state.slice(first, next);
+    const last = slice.at(-1);
+    for (const each of slice) this.write('ADDED', this.text(each), each === last ? goOn : undefined);
+    if (goOn !== undefined) return;
     if (this.request.markInitialEnd) this.bookmark(version, { 'k8s.io/initial-events-end': 'true' });
     const held = this.held ?? [];
     this.held = undefined;
@@ -169,12 +168,8 @@ export class Watch {
     return objectText(kind, version, form, table);
   }
 
-  private write(type: string, object: string): void {
-    this.send(line(type, object));
-  }
-
-  private send(text: string, taken?: () => void): void {
-    if (!this.silent) this.sink.write(text, taken);
+  private write(type: string, object: string, taken?: () => void): void {
+    if (!this.silent) this.sink.write(`{"type":"${type}","object":${object}}\n`, taken);
   }
 
   private bookmark(version: number, annotations?: Record<string, string>): void {
@@ -211,8 +206,6 @@ export class Watch {
     else if (how === 'reset') this.sink.reset();
   }
 }
-
-const line = (type: string, object: string): string => `{"type":"${type}","object":${object}}\n`;
 
 /** An object that no longer matches is gone for this watch: its last matching state, under the version of the change. */
 function left(previous: Version, now: Version): Version {
