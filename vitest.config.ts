@@ -2,11 +2,12 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** The simulated week takes as long as all others together: it starts first, and runs beside them. */
+/** What takes longest starts first, and runs beside the others: the simulated week, and what mostly waits for seconds to pass. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const isLong = ({ moduleId }: TestSpecification): boolean => moduleId.includes('/test/simulation/');
+    const isLong = ({ moduleId }: TestSpecification): boolean =>
+      /\/test\/(simulation|prometheus|e2e)\//.test(moduleId);
     return [...sorted.filter(isLong), ...sorted.filter(file => !isLong(file))];
   }
 }
@@ -21,8 +22,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'threads',
-    // By default one CPU is left idle: of two, that is half.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // More than CPUs, since what takes longest mostly waits.
+    maxWorkers: availableParallelism() + 2,
     // No test patches a module or a global, so files can share workers: it halves the time.
     isolate: false,
     globalSetup: real ? [] : ['test/support/skipped.ts'],

@@ -7,26 +7,41 @@
  */
 export class Canaries {
   readonly #known = new Set<string>();
-  readonly #whole = new Set<string>();
-  readonly #ends = new Set<string>();
+  /** What is looked for, none longer than `WINDOW`. */
+  readonly #forms = new Set<string>();
+  readonly #lengths = new Set<number>();
+  /** In what the forms end, by `withNext`: most places of a text are none of them, and cost no look at the forms. */
+  readonly #ends = new Uint8Array(ENDS);
 
   /** @param value as it is; one that is too short to mean anything is left out. */
   add(value: string): void {
     if (value.length < SHORTEST || this.#known.has(value)) return;
     this.#known.add(value);
     for (const form of formsOf(value)) {
-      if (form.length < WINDOW) this.#whole.add(form);
-      else this.#ends.add(form.slice(0, WINDOW)).add(form.slice(-WINDOW));
+      this.#addForm(form.slice(0, WINDOW));
+      this.#addForm(form.slice(-WINDOW));
     }
+  }
+
+  #addForm(form: string): void {
+    this.#forms.add(form);
+    this.#lengths.add(form.length);
+    let end = 0;
+    for (let at = 0; at < form.length; at++) end = withNext(end, form.charCodeAt(at));
+    this.#ends[end] = 1;
   }
 
   /** What of them is in the text, in the form that it has there. */
   find(text: string): string[] {
     const found = new Set<string>();
-    for (const form of this.#whole) if (text.includes(form)) found.add(form);
-    for (let at = 0; at + WINDOW <= text.length && this.#ends.size > 0; at++) {
-      const part = text.slice(at, at + WINDOW);
-      if (this.#ends.has(part)) found.add(part);
+    let end = 0;
+    for (let at = 0; at < text.length; at++) {
+      end = withNext(end, text.charCodeAt(at));
+      if (this.#ends[end] === 0) continue;
+      for (const length of this.#lengths) {
+        const part = text.slice(Math.max(0, at + 1 - length), at + 1);
+        if (this.#forms.has(part)) found.add(part);
+      }
     }
     return [...found];
   }
@@ -34,6 +49,10 @@ export class Canaries {
 
 const SHORTEST = 6;
 const WINDOW = 16;
+const ENDS = 1 << 16;
+
+/** A number below `ENDS` of the last four characters: with each one more, the fifth falls out. Forms are longer. */
+const withNext = (end: number, character: number): number => ((end << 4) ^ character) & (ENDS - 1);
 
 function formsOf(value: string): Set<string> {
   return new Set([
