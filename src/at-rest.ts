@@ -22,9 +22,14 @@ export interface Heap {
 
 /**
  * Gives back what work has left behind, once it is over: V8 would keep it until it works again.
+ * @param rest makes garbage of what is kept for work alone.
  * @returns stops looking.
  */
-export function collectAtRest(clock: Clock = systemClock, heap: Heap = processHeap()): () => void {
+export function collectAtRest(
+  rest: () => void,
+  clock: Clock = systemClock,
+  heap: Heap = processHeap(),
+): () => void {
   let last = heap.spentMs();
   let collectedAt = 0;
   let cost = 0;
@@ -34,6 +39,7 @@ export function collectAtRest(clock: Clock = systemClock, heap: Heap = processHe
     const quiet = now - last < QUIET_MS;
     last = now;
     if (!quiet || now - collectedAt < Math.max(WORTH_MS, WORTH_TIMES * cost)) return;
+    rest();
     heap.collect(heap.usedBytes() < THOROUGH_BYTES);
     collectedAt = heap.spentMs();
     last = collectedAt;

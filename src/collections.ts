@@ -117,6 +117,12 @@ export class Collections {
       if (!share.has(shard)) this.credentials.drop(this.inShard(shard));
   }
 
+  /** @see Store.rest */
+  rest(): void {
+    this.credentials.rest();
+    this.secrets.rest();
+  }
+
   /** Keys of credentials that a change of a Secret may matter to. */
   usersOf(secret: string): readonly string[] {
     const users = this.credentials.byIndex('secret', secret);

@@ -55,7 +55,7 @@ async function run(config: Config): Promise<void> {
     'tokensync starts',
   );
 
-  collectAtRest();
+  collectAtRest(() => composition.operator.rest());
   let stopping = false;
   const stop = async (why: string, code: number): Promise<void> => {
     stopping = true;

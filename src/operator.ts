@@ -296,6 +296,12 @@ export class Operator {
     return this.#queue.lateness > LATE_SCHEDULER_MS ? 'the scheduler is late' : undefined;
   }
 
+  /** Nothing is going on: what was kept for the next look, to be quick, takes less memory meanwhile. */
+  rest(): void {
+    this.#collections.rest();
+    this.#context?.memories.restAll();
+  }
+
   /** For metrics, read when they are scraped. */
   observeInto(metrics: Metrics): void {
     metrics.queueDepth(this.#queue.depth);

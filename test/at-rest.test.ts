@@ -4,16 +4,17 @@ import { collectAtRest } from '../src/at-rest.ts';
 
 const MIB = 2 ** 20;
 let clock: VirtualClock;
-let heap: { spent: number; used: number; cost: number; collected: boolean[] };
+let heap: { spent: number; used: number; cost: number; rested: number; collected: boolean[] };
 let stop: () => void;
 
 beforeEach(() => {
   clock = new VirtualClock({ startMs: 0 });
-  heap = { spent: 0, used: 50 * MIB, cost: 0, collected: [] };
-  stop = collectAtRest(clock, {
+  heap = { spent: 0, used: 50 * MIB, cost: 0, rested: 0, collected: [] };
+  stop = collectAtRest(() => (heap.rested += 1), clock, {
     spentMs: () => heap.spent,
     usedBytes: () => heap.used,
     collect: thorough => {
+      expect(heap.rested, 'what only work needs is garbage by then').toBe(heap.collected.length + 1);
       heap.collected.push(thorough);
       heap.spent += heap.cost;
     },

@@ -120,6 +120,7 @@ class Simulation {
     this.#start();
     this.#every(MINUTE, () => this.#sweep());
     this.#every(10 * MINUTE, () => this.#users.lookAfter());
+    this.#every(HOUR, () => this.#process?.operator.rest());
     this.#every(6 * HOUR, () => void this.#scrape());
     this.#planRestarts();
     await this.#pass(this.#options.days * DAY);

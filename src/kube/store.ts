@@ -94,6 +94,11 @@ export class Store<T extends Stored> {
     return true;
   }
 
+  /** Keeps all of it in as little memory as it can: nobody is about to look. */
+  rest(): void {
+    this.#items.rest();
+  }
+
   /** Forgets what is not gone, but is no longer to be kept: nobody is told. */
   drop(keys: readonly string[]): void {
     for (const key of keys) {

@@ -101,10 +101,15 @@ export class Shelf<T> {
     if (place !== undefined) this.#arena.free(place);
   }
 
-  /** One comes in, and the one that has been here longest goes back to where it stands packed, or is packed. */
+  /** Nobody is about to look: all go back, as the one that makes room for another does. */
+  rest(): void {
+    for (const key of this.#warm.splice(0)) this.#putBack(key);
+    this.#next = 0;
+  }
+
+  /** One comes in, and the one that has been here longest goes back. */
   #keepWarm(key: string): void {
-    const packing = this.#packing;
-    if (packing === undefined) return;
+    if (this.#packing === undefined) return;
     if (this.#warm.length < this.#most) {
       this.#warm.push(key);
       return;
@@ -112,8 +117,13 @@ export class Shelf<T> {
     const oldest = this.#warm[this.#next] ?? '';
     this.#warm[this.#next] = key;
     this.#next = (this.#next + 1) % this.#most;
-    const item = this.#items.get(oldest);
-    if (item instanceof Warm && oldest !== key)
-      this.#items.set(oldest, item.place ?? this.#arena.keep(packing.pack(item.value)));
+    if (oldest !== key) this.#putBack(oldest);
+  }
+
+  /** To where it stands packed, or it is packed now. */
+  #putBack(key: string): void {
+    const item = this.#items.get(key);
+    if (this.#packing !== undefined && item instanceof Warm)
+      this.#items.set(key, item.place ?? this.#arena.keep(this.#packing.pack(item.value)));
   }
 }

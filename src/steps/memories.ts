@@ -52,6 +52,12 @@ export class Memories {
     }
   }
 
+  /** All that can rest does. */
+  restAll(): void {
+    for (const [key, memory] of this.#awake)
+      if (!this.#held.has(key) && isCalm(memory)) this.#putToRest(key, memory);
+  }
+
   delete(key: string): void {
     this.#awake.delete(key);
     this.#forget(key);

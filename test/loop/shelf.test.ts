@@ -66,6 +66,19 @@ test('when most are gone their memory is given back, and the others are as they 
   expect(made.packedBytes).toBeLessThan((count * bytes) / 2);
 });
 
+test('at rest all is packed, and is as it was; what did not change is not packed again', () => {
+  const { made, packed } = shelf(2);
+  for (let value = 1; value <= 3; value += 1) made.set(`k${value}`, { value });
+  made.rest();
+  expect(packed.toSorted()).toEqual([1, 2, 3]);
+  const three = made.get('k3');
+  expect(made.get('k3')).toBe(three);
+  made.set('k2', { value: 4 });
+  made.rest();
+  expect(packed.toSorted()).toEqual([1, 2, 3, 4]);
+  expect([...made.values()].map(({ value }) => value)).toEqual([1, 4, 3]);
+});
+
 test('what is set anew is what is packed, and what was deleted is gone', () => {
   const { made } = shelf(1);
   made.set('a', { value: 1 });

@@ -31,6 +31,24 @@ describe('what a renewal costs', () => {
     expect(it.logins).toBe(1);
   });
 
+  test('as much after a rest, which kept nothing for the next look', async () => {
+    const it = await scene({
+      flow: 'admintotal/jwt',
+      world: { providers: { admintotal: { rotate: true } } },
+    });
+    await it.advance(10 * MINUTE);
+    it.calm();
+    const asked = it.asked.length;
+    for (let looked = 0; looked < 6 * 60; looked += 1) {
+      it.run.operator.rest();
+      await it.advance(MINUTE);
+    }
+    const renewals = it.asked.length - asked;
+    expect(renewals).toBeGreaterThan(50);
+    expect(it.calls).toEqual({ 'patch secrets': renewals * 2, 'patch providercredentials/status': renewals });
+    expect(it.logins).toBe(1);
+  });
+
   test('at rest nothing is asked but watches, and none of them often', async () => {
     const it = await scene({ spec: { schedule: { before: '1%' } } });
     for (let index = 2; index < 12; index += 1) addCredential(it.world, 'admintotal/api-key', index);

@@ -55,6 +55,19 @@ test('what is being looked at stays the very same', () => {
   expect(memories.hold('ns/a', 'a')).toBe(held);
 });
 
+test('all can rest at once, but for what is being looked at, or is still to be saved', () => {
+  const memories = new Memories();
+  looked(memories, 'a', 'b');
+  const [held, unsaved] = [filled('c'), { ...filled('d'), unsavedSession: { uid: 'd', sequence: 1 } }];
+  memories.set('ns/c', held);
+  memories.set('ns/d', unsaved);
+  memories.rest('ns/d');
+  memories.restAll();
+  expect(memories.hold('ns/a', 'a')).toEqual(filled('a'));
+  expect(memories.hold('ns/c', 'c')).toBe(held);
+  expect(memories.hold('ns/d', 'd')).toBe(unsaved);
+});
+
 test('an answer that is still to be saved is not put away', () => {
   const memories = new Memories(1);
   const unsaved = { ...filled('a'), unsavedSession: { uid: 'a', sequence: 1 } };
