@@ -8,7 +8,7 @@ import type { Call } from './faults.ts';
 import type { Collector } from './gc.ts';
 import { isObject } from './json.ts';
 import type { Kind } from './kind.ts';
-import { listPage } from './list.ts';
+import { listPage, readNotOlder } from './list.ts';
 import type { Objects, Written } from './objects.ts';
 import { jsonPatch, mergePatch, strategicPatch } from './patch.ts';
 import type { Registry } from './registry.ts';
@@ -64,11 +64,13 @@ export class Endpoints {
       now: this.parts.clock.wall(),
     });
     switch (call.verb) {
-      case 'get':
+      case 'get': {
+        readNotOlder(call.params, this.parts.objects.store);
         return text(
           200,
           objectText(kind, this.parts.objects.find(kind, call.namespace, call.name), form, table),
         );
+      }
       case 'list': {
         const shards = this.shards(call);
         const matches = compileSelectors(kind, call.params, shards);

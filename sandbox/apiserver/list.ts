@@ -47,17 +47,21 @@ interface Start {
 }
 
 function startOf(store: Store, params: URLSearchParams): Start {
-  const wanted = readVersion(params);
-  if (wanted > store.current) {
-    const message = `Timeout: Too large resource version: ${wanted}, current: ${store.current}`;
-    throw new ApiError(504, 'Timeout', message, {
-      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-      retryAfterSeconds: 1,
-    });
-  }
+  const wanted = readNotOlder(params, store);
   if (params.get('resourceVersionMatch') !== 'Exact') return { rv: store.current, after: '' };
   if (wanted < store.oldest) throw tooOld(wanted, store);
   return { rv: wanted, after: '' };
+}
+
+/** @throws ApiError for a version that is still to come. */
+export function readNotOlder(params: URLSearchParams, { current }: Store): number {
+  const wanted = readVersion(params);
+  if (wanted <= current) return wanted;
+  const message = `Timeout: Too large resource version: ${wanted}, current: ${current}`;
+  throw new ApiError(504, 'Timeout', message, {
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+    retryAfterSeconds: 1,
+  });
 }
 
 export function readVersion(params: URLSearchParams): number {

@@ -127,8 +127,24 @@ export class KubeClient {
     await this.#once(() => this.#stream(call, name, on));
   }
 
-  get<T>(path: string, schema: Reader<T>, options: CallOptions = {}): Promise<T> {
-    return this.request({ ...options, method: 'GET', path }, schema);
+  /**
+   * @param notOlderThan a resourceVersion of the object that was seen: as new as that the server may tell it from its cache, and
+   * need not ask etcd.
+   */
+  async get<T>(
+    path: string,
+    schema: Reader<T>,
+    { notOlderThan, ...options }: CallOptions & { readonly notOlderThan?: string } = {},
+  ): Promise<T> {
+    const call: KubeCall = { ...options, method: 'GET', path };
+    if (notOlderThan === undefined) return this.request(call, schema);
+    try {
+      return await this.request({ ...call, query: { resourceVersion: notOlderThan } }, schema);
+    } catch (error) {
+      // Its cache has not come so far: it lags behind another server's, or its history was set back.
+      if (!(error instanceof KubeError && error.code === 504)) throw error;
+      return this.request(call, schema);
+    }
   }
 
   /** @param path of the collection. */

@@ -32,7 +32,8 @@ export async function readSource(
   if (known?.name === name && known.keys === keys && known.version === version) return known.inputs;
   let secret: Secret;
   try {
-    secret = await context.client.get(secretPath(namespace, name), Secret, { secret: true });
+    const how = { secret: true, notOlderThan: version };
+    secret = await context.client.get(secretPath(namespace, name), Secret, how);
   } catch (error) {
     if (isNotFound(error)) return missing(name);
     throw error;

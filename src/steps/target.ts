@@ -75,7 +75,8 @@ export async function readTarget(
   }
   let secret: Secret;
   try {
-    secret = await context.client.get(secretPath(identity.namespace, name), Secret, { secret: true });
+    const how = { secret: true, notOlderThan: metadata.resourceVersion };
+    secret = await context.client.get(secretPath(identity.namespace, name), Secret, how);
   } catch (error) {
     if (isNotFound(error)) return absent(name);
     throw error;

@@ -101,6 +101,20 @@ describe('what is sent', () => {
     ]);
   });
 
+  test('a reading of what was seen may come from the cache; where that has not come so far, it does not', async () => {
+    const got = client.get(SECRET, Any, { notOlderThan: '7' });
+    let call = await api.next();
+    expect(call.url.search).toBe('?resourceVersion=7');
+    call.status(504, 'Timeout', { details: { causes: [{ reason: 'ResourceVersionTooLarge' }] } });
+    call = await api.next();
+    expect([call.url.pathname, call.url.search]).toEqual([SECRET, '']);
+    call.json(200, { found: 1 });
+    expect(await got).toEqual({ found: 1 });
+    const refused = failure(client.get(SECRET, Any, { notOlderThan: '7' }));
+    (await api.next()).status(404, 'NotFound');
+    expect((await refused).code).toBe(404);
+  });
+
   test('a server under a path, and a query that needs encoding', async () => {
     const made = clientOf(`${api.url}/k8s/clusters/c-1/`, clock);
     const query = { labelSelector: 'a=b,c in (d)', left: undefined };
