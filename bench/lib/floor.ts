@@ -24,12 +24,16 @@ interface Lane {
   readonly first?: boolean;
 }
 
-/** Tells the floor whom to serve, and how what it writes looks. */
-export async function prepareFloor(
-  floor: Child,
+/** Tells the floor what {@link orderOf} says. */
+export async function prepareFloor(floor: Child, place: Place, lane: Lane): Promise<void> {
+  await floor.ask(z.null(), 'prepare', await orderOf(place, lane));
+}
+
+/** Whom to serve, and how what is written looks. */
+export async function orderOf(
   place: Place,
   { like, lane, flow, count, concurrency, first = false }: Lane,
-): Promise<void> {
+): Promise<unknown> {
   const { client } = place;
   const name = nameOf(0);
   const secret = Written.parse(await client.get('Secret', `${name}-token`, like));
@@ -39,7 +43,7 @@ export async function prepareFloor(
   const served = await client.list('ProviderCredential', lane);
   const uids = new Map(served.items.map(({ metadata }) => [metadata.name, metadata.uid]));
   const frame = ({ type }: z.infer<typeof Written>) => ({ apiVersion: 'v1', kind: 'Secret', type });
-  await floor.ask(z.null(), 'prepare', {
+  return {
     api: { url: place.url, ca: place.ca, token: place.token },
     provider: { url: place.provider.url, ca: place.provider.ca },
     lane,
@@ -57,5 +61,5 @@ export async function prepareFloor(
       username: `user-${index}`,
       password: `password-${index}`,
     })),
-  });
+  };
 }

@@ -18,7 +18,7 @@ what it uses when nobody asks. A ratio is taken of each pair of turns; the figur
   },
   first: {
     title: 'First tokens, beside the floor',
-    text: `From the operator's exec until all are Ready. The floor reads the login's Secret, rehearses the write, counts the login, asks the provider,
+    text: `From exec of the operator until all are Ready, and from exec of the floor until its last answer. The floor reads the login's Secret, rehearses the write, counts the login, asks the provider,
 applies the Secret and patches the status: what a first login must, since nothing may be sent that could not be written, and a login that
 may be refused is counted before it is sent. Beside it a script that does none of the three, and would lock an account at its third crash.`,
   },

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { Child, pathOf } from '../lib/child.ts';
-import { prepareFloor } from '../lib/floor.ts';
+import { orderOf } from '../lib/floor.ts';
 import { liveIn, Operator, program } from '../lib/operator.ts';
 import { PLACES, type Place, type PlaceKind, startPlace } from '../lib/place.ts';
 import { arrived, defineProvider, populate } from '../lib/population.ts';
@@ -89,17 +89,17 @@ async function operatorsTurn(place: Place, script: string, lane: string, count: 
   }
 }
 
-/** @returns ms. */
+/** @returns ms, from exec until the last answer. */
 async function scriptsTurn(
   place: Place,
   { like, lane, count, first }: { like: string; lane: string; count: number; first: boolean },
 ): Promise<number> {
+  const order = await orderOf(place, { like, lane, flow: 'login', count, concurrency: CONCURRENCY, first });
   const floor = new Child(pathOf('floor.ts'));
   try {
-    await prepareFloor(floor, place, { like, lane, flow: 'login', count, concurrency: CONCURRENCY, first });
-    const began = performance.now();
+    await floor.ask(z.null(), 'prepare', order);
     const { done } = await floor.ask(z.object({ done: z.number() }), 'run');
-    const wall = performance.now() - began;
+    const wall = performance.now() - floor.startedAt;
     const { told } = await arrived(place, lane);
     if (done !== count || told !== count) throw new Error(`${lane}: ${Math.min(done, told)} of ${count}`);
     return wall;
