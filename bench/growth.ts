@@ -14,7 +14,9 @@ import { answering } from './lib/child.ts';
 const OPERATIONS = 20_000;
 const Count = z.number();
 const nameOf = (index: number): string => `credential-${String(index).padStart(6, '0')}`;
-const keyOf = (index: number): string => `team/${nameOf(index)}`;
+/** The very text each time, as in the operator, where all share what the watch brought. */
+const keys: string[] = [];
+const keyOf = (index: number): string => (keys[index] ??= `team/${nameOf(index)}`);
 /** No two steps near each other, and each once. */
 const scattered = (step: number, count: number): number => (step * 7919) % count;
 
@@ -150,7 +152,7 @@ function metricUpdate(count: number): number {
     process: false,
   });
   const set = (index: number): void =>
-    metrics.setCredential(`team/${nameOf(index)}`, 'acme', {
+    metrics.setCredential(keyOf(index), 'acme', {
       ready: true,
       reason: 'TokenLive',
       expiresAt: Date.now() + index,

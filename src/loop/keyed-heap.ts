@@ -22,27 +22,22 @@ export class KeyedHeap {
 
   /** In place of its former rank. */
   set(key: string, rank: number): void {
-    this.delete(key);
     const slot = this.#slots.take(key);
-    const { limit } = this.#slots;
+    const { limit, size } = this.#slots;
     this.#ranks = roomFor(this.#ranks, limit);
     this.#orders = roomFor(this.#orders, limit);
     this.#places = roomFor(this.#places, limit);
     this.#ranks[slot] = rank;
     this.#orders[slot] = this.#order++;
-    this.#heap.push(slot);
-    this.#rise(this.#heap.length - 1, slot);
+    if (size > this.#heap.length) this.#rise(this.#heap.push(slot) - 1, slot);
+    else this.#settle(this.#places[slot] ?? 0, slot);
   }
 
   delete(key: string): void {
-    const slot = this.#slots.find(key);
+    const slot = this.#slots.release(key);
     if (slot === undefined) return;
-    this.#slots.release(key);
-    const place = this.#places[slot] ?? 0;
     const last = this.#heap.pop();
-    if (last === undefined || last === slot) return;
-    this.#sink(place, last);
-    this.#rise(this.#places[last] ?? 0, last);
+    if (last !== undefined && last !== slot) this.#settle(this.#places[slot] ?? 0, last);
   }
 
   clear(): void {
@@ -52,6 +47,11 @@ export class KeyedHeap {
   peek(): { readonly key: string; readonly rank: number } | undefined {
     const [slot] = this.#heap;
     return slot === undefined ? undefined : { key: this.#slots.keyOf(slot), rank: this.#ranks[slot] ?? 0 };
+  }
+
+  #settle(place: number, slot: number): void {
+    this.#sink(place, slot);
+    this.#rise(this.#places[slot] ?? 0, slot);
   }
 
   #rise(from: number, slot: number): void {

@@ -30,12 +30,14 @@ export class Slots {
     return slot;
   }
 
-  release(key: string): void {
+  /** @returns the number that it had. */
+  release(key: string): number | undefined {
     const slot = this.#slotOf.get(key);
-    if (slot === undefined) return;
+    if (slot === undefined) return undefined;
     this.#slotOf.delete(key);
     this.#keys[slot] = undefined;
     this.#free.push(slot);
+    return slot;
   }
 
   keyOf(slot: number): string {
