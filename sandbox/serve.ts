@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { WireHandler, WireRequest, WireResponse } from './wire.ts';
 
 export interface Served {
@@ -103,7 +104,7 @@ function answer(message: IncomingMessage, response: ServerResponse, wire: WireRe
       message.socket.destroy();
       return;
     case 'reset':
-      message.socket.resetAndDestroy();
+      breakOff(message.socket);
       return;
     case undefined:
   }
@@ -133,7 +134,13 @@ function answer(message: IncomingMessage, response: ServerResponse, wire: WireRe
     },
     reset: () => {
       send();
-      message.socket.resetAndDestroy();
+      breakOff(message.socket);
     },
   });
+}
+
+/** By a reset; a TLS socket knows none, and ends without a word. */
+function breakOff(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -1,13 +1,15 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { z } from 'zod';
 
 /** Makes of src one file that runs without node_modules, its source map, and the licences of what is inside: in `dist`, or the folder named. */
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const FOLDER = resolve(ROOT, process.argv[2] ?? 'dist');
+const { positionals } = parseArgs({ allowPositionals: true });
+const FOLDER = resolve(ROOT, positionals[0] ?? 'dist');
 const Package = z.object({ version: z.string(), license: z.string().default('see below') });
 const LIBRARY = '@kubernetes/client-node';
 

@@ -40,10 +40,7 @@ const SECRETS_WARM = 3 * WARM;
 
 /** All that is watched, and what is known of it. Nothing is read before {@link Collections.start}. */
 export class Collections {
-  readonly credentials = new Store<CredentialObject>({
-    packing: packing(),
-    indexedAlike: isNamedAlike,
-  });
+  readonly credentials = new Store<CredentialObject>({ packing: packing() });
   readonly providers = new Store<ProviderObject>();
   readonly secrets = new Store<SecretMeta>({ packing: packing(), warm: SECRETS_WARM });
   /** Empty where only some namespaces are watched. */
@@ -238,15 +235,6 @@ const COMMON = [
   SHAPE,
   MANAGED_LABEL,
 ];
-
-/** A new status seldom changes what the indexes are made of, and there is one for each renewal. */
-function isNamedAlike(old: CredentialObject, next: CredentialObject): boolean {
-  return (
-    old.spec === next.spec &&
-    old.metadata.uid === next.metadata.uid &&
-    old.status?.token?.secretName === next.status?.token?.secretName
-  );
-}
 
 /** Every Secret whose change may matter, but for the session: the source, the target, where the token stood before. */
 function secretsOf({ metadata, spec, status }: CredentialObject): string[] {

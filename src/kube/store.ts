@@ -17,8 +17,6 @@ export interface StoreOptions<T> {
   readonly packing?: Packing<T>;
   /** How many of those that were looked at last are kept as they are. */
   readonly warm?: number;
-  /** Whether no index can tell the two apart, where that is told more cheaply than by asking each. */
-  readonly indexedAlike?: (old: T, next: T) => boolean;
 }
 
 interface Index<T> {
@@ -46,7 +44,6 @@ const MOST_AWAITED = 10_000;
  */
 export class Store<T extends Stored> {
   readonly #items: Shelf<T>;
-  readonly #indexedAlike: (old: T, next: T) => boolean;
   readonly #indexes = new Map<string, Index<T>>();
   readonly #listeners = new Set<ChangeListener<T>>();
   /** By namespace: the version up to which its list-watch has told everything. */
@@ -54,9 +51,8 @@ export class Store<T extends Stored> {
   /** Versions that writes of ours made since a watch last began, and of which it has not told yet. */
   readonly #awaited = new Set<string>();
 
-  constructor({ packing, warm, indexedAlike }: StoreOptions<T> = {}) {
+  constructor({ packing, warm }: StoreOptions<T> = {}) {
     this.#items = new Shelf(packing, warm);
-    this.#indexedAlike = indexedAlike ?? (() => false);
   }
 
   get size(): number {
@@ -267,7 +263,6 @@ export class Store<T extends Stored> {
 
   #put(key: string, old: T | undefined, next: T): void {
     this.#items.set(key, next);
-    if (old !== undefined && this.#indexedAlike(old, next)) return;
     for (const index of this.#indexes.values()) {
       const values = index.valuesOf(next);
       const former = old === undefined ? [] : index.valuesOf(old);

@@ -159,35 +159,6 @@ describe('indexes', () => {
   });
 });
 
-describe('of two states that no index can tell apart', () => {
-  let asked: number;
-
-  beforeEach(() => {
-    asked = 0;
-    store = new Store<Item>({ indexedAlike: (old, next) => old.provider === next.provider });
-    store.index('provider', each => {
-      asked += 1;
-      return [each.provider];
-    });
-    store.feed().replace([item('a', '1', 'x')], '1');
-    asked = 0;
-  });
-
-  test('none is asked, and the newer one is kept', () => {
-    store.set(item('a', '2', 'x'));
-    expect([asked, store.get('ns/a')?.metadata.resourceVersion]).toEqual([0, '2']);
-    expect(store.byIndex('provider', 'x')).toEqual(['ns/a']);
-  });
-
-  test('what is new, changed or gone is indexed all the same', () => {
-    store.set(item('a', '2', 'y'));
-    store.set(item('b', '3', 'y'));
-    expect([store.byIndex('provider', 'x'), store.byIndex('provider', 'y')]).toEqual([[], ['ns/a', 'ns/b']]);
-    store.feed().remove(gone('a', '4'));
-    expect(store.byIndex('provider', 'y')).toEqual(['ns/b']);
-  });
-});
-
 test('as many as it is told are kept as they are', () => {
   let packed = 0;
   const packing = {

@@ -73,6 +73,25 @@ describe('serve', () => {
   });
 });
 
+describe('over TLS', () => {
+  test.each(['/refuse', '/reset', '/stream'])('%s breaks the connection', async path => {
+    const authority = await createAuthority();
+    const { url } = await served(
+      wire =>
+        wire.url.pathname === '/stream'
+          ? { status: 200, stream: sink => setImmediate(() => sink.reset()) }
+          : { status: 0, fault: wire.url.pathname === '/reset' ? 'reset' : 'refuse' },
+      await authority.issue(['127.0.0.1']),
+    );
+    const dispatcher = new Agent({ connect: { ca: authority.ca } });
+    closers.push(() => dispatcher.destroy());
+    const answer = request(`${url}${path}`, { dispatcher }).then(({ body }) => body.text());
+    expect(['UND_ERR_SOCKET', 'ECONNRESET']).toContain(
+      await answer.catch((error: unknown) => (error as { code?: string }).code),
+    );
+  });
+});
+
 describe('proxy and certificates', () => {
   test('a real name is reached through the proxy without being resolved, and verified by the sandbox CA', async () => {
     const authority = await createAuthority();
