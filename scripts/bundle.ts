@@ -1,5 +1,5 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, type Metafile, type Plugin } from 'esbuild';
@@ -12,8 +12,9 @@ const { positionals } = parseArgs({ allowPositionals: true });
 const FOLDER = resolve(ROOT, positionals[0] ?? 'dist');
 const Package = z.object({ version: z.string(), license: z.string().default('see below') });
 const LIBRARY = '@kubernetes/client-node';
+const GENERATED = `/${LIBRARY}/dist/gen/index.js`;
 
-/** Only a kubeconfig needs this library, and of it only the user's part; the clients it generates for each kind are 16 MB. */
+/** Only a kubeconfig needs this library, and of it only the user's part; the clients it generates for each kind are 16 MB, which are not even read. */
 const userPartOnly: Plugin = {
   name: 'user-part-only',
   setup: bundler => {
@@ -30,9 +31,14 @@ const userPartOnly: Plugin = {
         kind,
         pluginData: seen,
       });
+      if (found.path.endsWith(GENERATED)) return { path: found.path, namespace: 'generated' };
       // it doesn't say itself that its modules only declare
       return found.path.includes(`/${LIBRARY}/`) ? { ...found, sideEffects: false } : found;
     });
+    bundler.onLoad({ filter: /./, namespace: 'generated' }, ({ path }) => ({
+      contents: "export * from './configuration.js'; export * from './servers.js';",
+      resolveDir: dirname(path),
+    }));
   },
 };
 
