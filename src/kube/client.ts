@@ -134,7 +134,7 @@ export class KubeClient {
   async get<T>(
     path: string,
     schema: Reader<T>,
-    { notOlderThan, ...options }: CallOptions & { readonly notOlderThan?: string } = {},
+    { notOlderThan, ...options }: CallOptions & { readonly notOlderThan?: string | undefined } = {},
   ): Promise<T> {
     const call: KubeCall = { ...options, method: 'GET', path };
     if (notOlderThan === undefined) return this.request(call, schema);

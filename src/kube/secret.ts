@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ObjectMeta } from '../api/meta.ts';
 import { ANNOTATION, CREDENTIAL_KIND, MANAGED_LABEL } from '../api/names.ts';
+import type { KubeClient } from './client.ts';
+import { isNotFound } from './kube-error.ts';
 import { metadataOf } from './watch-event.ts';
 
 /** What is read of a Secret's metadata alone: enough to know that it changed, and what stands beside the data of ours. */
@@ -56,6 +58,21 @@ function versionAlone({ name, namespace, resourceVersion }: ObjectMeta): ObjectM
 export function secretPath(namespace: string, name?: string): string {
   const collection = `/api/v1/namespaces/${namespace}/secrets`;
   return name === undefined ? collection : `${collection}/${name}`;
+}
+
+/** @param notOlderThan a version that the watch told of; absent: the newest. @returns undefined where there is none. @throws KubeError */
+export async function findSecret(
+  client: Pick<KubeClient, 'get'>,
+  namespace: string,
+  name: string,
+  notOlderThan?: string,
+): Promise<Secret | undefined> {
+  try {
+    return await client.get(secretPath(namespace, name), Secret, { secret: true, notOlderThan });
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
 }
 
 /** UTF-8 text, or undefined where the bytes are none. */

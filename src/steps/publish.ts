@@ -5,7 +5,7 @@ import type { Held, Token } from '../held.ts';
 import type { CallOptions } from '../kube/client.ts';
 import { isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
 import { METADATA_ONLY, Metadata } from '../kube/metadata-only.ts';
-import { Secret, type SecretMeta, secretPath } from '../kube/secret.ts';
+import { findSecret, type Secret, type SecretMeta, secretPath } from '../kube/secret.ts';
 import { desiredSession, emptySession, parseSession, type Session, sessionName } from '../kube/session.ts';
 import {
   type Desired,
@@ -333,18 +333,8 @@ function applySecret(
 }
 
 /** Reads past the watch. */
-export async function readNow(
-  context: Context,
-  namespace: string,
-  name: string,
-): Promise<Secret | undefined> {
-  try {
-    return await context.client.get(secretPath(namespace, name), Secret, { secret: true });
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
-}
+export const readNow = (context: Context, namespace: string, name: string): Promise<Secret | undefined> =>
+  findSecret(context.client, namespace, name);
 
 /** Retries a write whose answer lives: its login is never repeated for it. */
 async function persistently<T>(context: Context, write: () => Promise<T>): Promise<T> {

@@ -1,5 +1,4 @@
-import { isNotFound } from '../kube/kube-error.ts';
-import { Secret, secretPath } from '../kube/secret.ts';
+import { findSecret } from '../kube/secret.ts';
 import { parseSession, sessionName } from '../kube/session.ts';
 import type { OwnerIdentity } from '../kube/target.ts';
 import type { Context } from './context.ts';
@@ -14,11 +13,7 @@ export async function readSession(identity: OwnerIdentity, memory: Memory, conte
     return;
   }
   if (memory.session?.version === version) return;
-  try {
-    const secret = await context.client.get(secretPath(identity.namespace, name), Secret, { secret: true });
-    memory.session = { version: secret.metadata.resourceVersion, content: parseSession(secret) };
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-    delete memory.session;
-  }
+  const secret = await findSecret(context.client, identity.namespace, name);
+  if (secret === undefined) delete memory.session;
+  else memory.session = { version: secret.metadata.resourceVersion, content: parseSession(secret) };
 }

@@ -1,7 +1,6 @@
 import type { CredentialSpec } from '../api/credential.ts';
 import { ANNOTATION, FORBIDDEN_SOURCE_TYPES, HELM_TYPE_PREFIX, MANAGED_LABEL } from '../api/names.ts';
-import { isNotFound } from '../kube/kube-error.ts';
-import { decodeText, Secret, secretPath } from '../kube/secret.ts';
+import { decodeText, findSecret, type Secret } from '../kube/secret.ts';
 import { newerVersion } from '../kube/version.ts';
 import type { Account, Inputs, Result } from '../provider/types.ts';
 import type { Context } from './context.ts';
@@ -30,14 +29,8 @@ export async function readSource(
   const version = meta.metadata.resourceVersion;
   const known = memory.source;
   if (known?.name === name && known.keys === keys && known.version === version) return known.inputs;
-  let secret: Secret;
-  try {
-    const how = { secret: true, notOlderThan: version };
-    secret = await context.client.get(secretPath(namespace, name), Secret, how);
-  } catch (error) {
-    if (isNotFound(error)) return missing(name);
-    throw error;
-  }
+  const secret = await findSecret(context.client, namespace, name, version);
+  if (secret === undefined) return missing(name);
   const inputs = inputsOf(name, secret, spec, account);
   memory.source = { name, keys, version: secret.metadata.resourceVersion, inputs };
   return inputs;

@@ -1,8 +1,7 @@
 import type { CredentialSpec } from '../api/credential.ts';
 import type { ObjectMeta } from '../api/meta.ts';
 import type { Held } from '../held.ts';
-import { isNotFound } from '../kube/kube-error.ts';
-import { decodeText, Secret, secretPath } from '../kube/secret.ts';
+import { decodeText, findSecret, type Secret } from '../kube/secret.ts';
 import { sessionName } from '../kube/session.ts';
 import {
   dataIntact,
@@ -73,14 +72,8 @@ export async function readTarget(
       return found(name, metadata, owner, known.intact, plan);
     }
   }
-  let secret: Secret;
-  try {
-    const how = { secret: true, notOlderThan: metadata.resourceVersion };
-    secret = await context.client.get(secretPath(identity.namespace, name), Secret, how);
-  } catch (error) {
-    if (isNotFound(error)) return absent(name);
-    throw error;
-  }
+  const secret = await findSecret(context.client, identity.namespace, name, metadata.resourceVersion);
+  if (secret === undefined) return absent(name);
   const owner = ownerOf(secret.metadata, identity);
   if (elsewhere !== undefined && owner === 'foreign') return foreign(name, secret.metadata);
   const values = decoded(secret);
