@@ -7,7 +7,7 @@ class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
     const isLong = ({ moduleId }: TestSpecification): boolean =>
-      /\/test\/(simulation|prometheus|e2e)\//.test(moduleId);
+      /\/test\/(simulation|e2e|prometheus\/live)\//.test(moduleId);
     return [...sorted.filter(isLong), ...sorted.filter(file => !isLong(file))];
   }
 }
@@ -33,7 +33,17 @@ export default defineConfig({
         test: {
           name: 'sandbox',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/real/**'],
+          exclude: ['test/real/**', 'test/e2e/**', 'test/prometheus/live/**'],
+          setupFiles: ['test/support/leaks.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'program',
+          // A real Prometheus takes real minutes.
+          include: ['test/e2e/**/*.test.ts', ...(real ? ['test/prometheus/live/**/*.test.ts'] : [])],
+          globalSetup: ['test/support/bundled.ts'],
           setupFiles: ['test/support/leaks.ts'],
         },
       },
@@ -44,7 +54,7 @@ export default defineConfig({
               test: {
                 name: 'operator-real',
                 include: ['test/operator/**/*.test.ts', 'test/e2e/program.test.ts'],
-                globalSetup: ['test/real/operator-plane.ts'],
+                globalSetup: ['test/real/operator-plane.ts', 'test/support/bundled.ts'],
                 setupFiles: ['test/support/leaks.ts', 'test/real/worlds.ts'],
                 testTimeout: 120_000,
                 hookTimeout: 120_000,
@@ -60,7 +70,7 @@ export default defineConfig({
               test: {
                 name: 'real',
                 include: ['test/real/**/*.test.ts'],
-                globalSetup: ['test/real/setup.ts'],
+                globalSetup: ['test/real/setup.ts', 'test/support/bundled.ts'],
                 setupFiles: ['test/support/leaks.ts'],
                 testTimeout: 120_000,
               },

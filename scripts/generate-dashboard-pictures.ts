@@ -10,9 +10,9 @@ import {
   readDashboard,
   sections,
 } from '../test/prometheus/dashboard.ts';
-import { openPlace } from '../test/prometheus/place.ts';
-import type { Prometheus } from '../test/prometheus/prometheus.ts';
-import { allWell, troubles } from '../test/prometheus/troubles.ts';
+import { openPlace } from '../test/prometheus/live/place.ts';
+import type { Prometheus } from '../test/prometheus/live/prometheus.ts';
+import { allWell, troubles } from '../test/prometheus/live/troubles.ts';
 import { picture } from './dashboard-picture.ts';
 import type { Named } from './picture-parts.ts';
 

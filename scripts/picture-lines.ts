@@ -1,5 +1,5 @@
 import type { Panel } from '../test/prometheus/dashboard.ts';
-import type { Series } from '../test/prometheus/prometheus.ts';
+import type { Series } from '../test/prometheus/live/prometheus.ts';
 import {
   type Box,
   type Drawn,

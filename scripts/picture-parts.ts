@@ -1,5 +1,5 @@
 import type { Panel, Section } from '../test/prometheus/dashboard.ts';
-import type { Series } from '../test/prometheus/prometheus.ts';
+import type { Series } from '../test/prometheus/live/prometheus.ts';
 
 /** What the pictures of panels have in common. */
 

@@ -1,14 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, on } from 'node:events';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 
-/** Where Node itself would put it: half of what a start costs is making JavaScript of TypeScript. */
-const NODE_COMPILE_CACHE = join(tmpdir(), 'node-compile-cache');
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+/** The bundle where there is one (test/support/bundled.ts); else the source. */
+const MAIN = process.env.TOKENSYNC_PROGRAM ?? fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface Exit {
   readonly code: number | null;
@@ -26,7 +23,7 @@ export class Program {
 
   constructor(flags: readonly string[], env: Readonly<Record<string, string>> = {}) {
     this.#child = spawn(process.execPath, [MAIN, ...flags], {
-      env: { PATH: process.env.PATH, HOME: '/nonexistent', NODE_COMPILE_CACHE, ...env },
+      env: { PATH: process.env.PATH, HOME: '/nonexistent', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const { stdout, stderr } = this.#child;

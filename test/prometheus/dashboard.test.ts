@@ -1,31 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { DASHBOARD_SOURCE_PATH } from '../../scripts/dashboard-source.ts';
 import { readRules } from '../../scripts/prometheus-rule.ts';
 import { CREDENTIAL_FAMILIES, FAMILIES, type Family } from '../../src/observe/families.ts';
 import { Metrics, wholeText } from '../../src/observe/metrics.ts';
 import { only, render, skipped } from '../deploy/render.ts';
-import {
-  ask,
-  labelsOf,
-  metricsOf,
-  type Panel,
-  picturePath,
-  readDashboard,
-  sections,
-  type Target,
-} from './dashboard.ts';
-import { openPlace } from './place.ts';
-import { hasPrometheus, type Prometheus } from './prometheus.ts';
-import { allWell, troubles } from './troubles.ts';
+import { metricsOf, type Panel, picturePath, readDashboard, sections } from './dashboard.ts';
 
-/** The dashboard in the form that Grafana imports; and each of its queries finds something in a real Prometheus. */
-
-const PATIENCE_MS = 240_000;
-/** For one query to find something. */
-const QUERY_MS = 60_000;
+/** The dashboard in the form that Grafana imports. */
 
 const dashboard = readDashboard();
 const rows = sections(dashboard);
@@ -130,49 +112,6 @@ test.each([
 ])('%s reads %j', (expr, names) => {
   expect(metricsOf(expr)).toEqual(names);
 });
-
-test('each query finds something in a real Prometheus', { timeout: PATIENCE_MS }, async context => {
-  if (!hasPrometheus()) context.skip('prometheus is not installed (Debian: apt install prometheus)');
-  const place = await openPlace();
-  context.onTestFinished(place.close);
-  await place.start();
-  const prometheus = await place.watch();
-  const from = Math.floor(Date.now() / 1000);
-  await allWell(place);
-  await troubles(place, prometheus);
-
-  const late = Date.now() + QUERY_MS;
-  const empty: string[] = [];
-  for (const { title, target } of queries) {
-    const found = await somethingFor(prometheus, target, from, late);
-    if (found.length === 0) empty.push(`${title}: ${target.expr}`);
-    for (const label of labelsOf(target.legendFormat)) {
-      const without = found.filter(({ labels }) => (labels[label] ?? '') === '');
-      expect(without, `${title} has no label ${label} for its legend`).toEqual([]);
-    }
-  }
-  expect(empty, `of ${DASHBOARD_SOURCE_PATH}`).toEqual([]);
-
-  for (const variable of dashboard.templating.list) {
-    if (variable.type !== 'query') continue;
-    const [, metric = '', label = ''] = /\((\w+), (\w+)\)/.exec(variable.definition) ?? [];
-    const values = await prometheus.now(`count by (${label}) (${metric})`);
-    expect(
-      values.filter(({ labels }) => (labels[label] ?? '') !== ''),
-      variable.name,
-    ).not.toEqual([]);
-  }
-});
-
-/** Asks until something is found, or it is too late. A query that falls back on 0 has to find what it falls back from. */
-async function somethingFor(prometheus: Prometheus, target: Target, from: number, late: number) {
-  const expr = target.expr.replace(/ or vector\(0\)$/, '');
-  for (;;) {
-    const found = await ask(prometheus, { ...target, expr }, from);
-    if (found.length > 0 || Date.now() > late) return found;
-    await sleep(200);
-  }
-}
 
 /** Ours, the process's own, and what the rules and Prometheus itself record. */
 async function knownMetrics(): Promise<Set<string>> {

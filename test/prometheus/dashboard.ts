@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { DASHBOARD_PATH } from '../../scripts/dashboard.ts';
-import type { Prometheus, Series } from './prometheus.ts';
+import type { Prometheus, Series } from './live/prometheus.ts';
 
 /** The dashboard that ships, as Grafana's import needs it, and its queries without Grafana. */
 

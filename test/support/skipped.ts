@@ -2,8 +2,8 @@
 export default function setup(): () => void {
   return () => {
     process.stdout.write(
-      '\nThe suite on a real kube-apiserver was skipped: KUBEBUILDER_ASSETS is not set.\n' +
-        'To run it: export KUBEBUILDER_ASSETS="$(go run sigs.k8s.io/controller-runtime/tools/setup-envtest@latest use -p path)"\n',
+      '\nThe suites on a real kube-apiserver and a real Prometheus were skipped: KUBEBUILDER_ASSETS is not set.\n' +
+        'To run them: export KUBEBUILDER_ASSETS="$(go run sigs.k8s.io/controller-runtime/tools/setup-envtest@latest use -p path)"\n',
     );
   };
 }

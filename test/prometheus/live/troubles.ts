@@ -1,4 +1,4 @@
-import type { Fixture } from '../../sandbox/fixtures.ts';
+import type { Fixture } from '../../../sandbox/fixtures.ts';
 import type { Place } from './place.ts';
 import type { Prometheus } from './prometheus.ts';
 

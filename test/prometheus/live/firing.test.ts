@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { secret } from '../../sandbox/fixtures.ts';
+import { secret } from '../../../sandbox/fixtures.ts';
 import { openPlace } from './place.ts';
 import { hasPrometheus } from './prometheus.ts';
 

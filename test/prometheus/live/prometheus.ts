@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { request } from 'undici';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { readRules } from '../../scripts/prometheus-rule.ts';
+import { readRules } from '../../../scripts/prometheus-rule.ts';
 
 export const hasPrometheus = (): boolean => spawnSync('prometheus', ['--version']).error === undefined;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FLOWS } from '../../sandbox/fixtures.ts';
+import { FLOWS } from '../../../sandbox/fixtures.ts';
 import { openPlace } from './place.ts';
 import { hasPrometheus } from './prometheus.ts';
 

@@ -1,11 +1,11 @@
-import { isObject, type JsonObject } from '../../sandbox/apiserver/json.ts';
-import { createAuthority } from '../../sandbox/certificates.ts';
-import { type Fixture, type FlowName, fixture } from '../../sandbox/fixtures.ts';
-import type { Providers } from '../../sandbox/providers/index.ts';
-import { readYaml } from '../../sandbox/world.ts';
-import { isReady, sandboxCluster } from '../e2e/cluster.ts';
-import { startOutside } from '../e2e/outside.ts';
-import { Program } from '../e2e/program.ts';
+import { isObject, type JsonObject } from '../../../sandbox/apiserver/json.ts';
+import { createAuthority } from '../../../sandbox/certificates.ts';
+import { type Fixture, type FlowName, fixture } from '../../../sandbox/fixtures.ts';
+import type { Providers } from '../../../sandbox/providers/index.ts';
+import { readYaml } from '../../../sandbox/world.ts';
+import { isReady, sandboxCluster } from '../../e2e/cluster.ts';
+import { startOutside } from '../../e2e/outside.ts';
+import { Program } from '../../e2e/program.ts';
 import { freePort, Prometheus } from './prometheus.ts';
 
 /** Where a real Prometheus looks at the real program: a cluster, the providers, and whatever is started in it. */
