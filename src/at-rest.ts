@@ -4,6 +4,8 @@ import { type Clock, systemClock } from './loop/clock.ts';
 
 /** How often it is looked whether there is rest. */
 const LOOK_MS = 3000;
+/** A look that comes so late says nothing of rest: the process stood still (SIGSTOP, a suspended machine), and what fell due meanwhile comes first. */
+const LATE_MS = 2 * LOOK_MS;
 /** Processor time in that time, below which nothing goes on. */
 const QUIET_MS = 45;
 /** Processor time since the last collection, below which there is not much to collect; and how often its own cost. */
@@ -31,13 +33,16 @@ export function collectAtRest(
   heap: Heap = processHeap(),
 ): () => void {
   let last = heap.spentMs();
+  let lookedAt = clock.monotonic();
   let collectedAt = 0;
   let cost = 0;
   const look = (): void => {
     timer = clock.after(LOOK_MS, look);
     const now = heap.spentMs();
-    const quiet = now - last < QUIET_MS;
+    const at = clock.monotonic();
+    const quiet = now - last < QUIET_MS && at - lookedAt < LATE_MS;
     last = now;
+    lookedAt = at;
     if (!quiet || now - collectedAt < Math.max(WORTH_MS, WORTH_TIMES * cost)) return;
     rest();
     heap.collect(heap.usedBytes() < THOROUGH_BYTES);

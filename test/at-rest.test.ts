@@ -4,13 +4,21 @@ import { collectAtRest } from '../src/at-rest.ts';
 
 const MIB = 2 ** 20;
 let clock: VirtualClock;
+/** How long the process stood still, ms. */
+let still: number;
 let heap: { spent: number; used: number; cost: number; rested: number; collected: boolean[] };
 let stop: () => void;
 
 beforeEach(() => {
   clock = new VirtualClock({ startMs: 0 });
+  still = 0;
+  const ours = {
+    monotonic: () => clock.monotonic() + still,
+    wall: () => clock.wall() + still,
+    after: (ms: number, callback: () => void) => clock.after(ms, callback),
+  };
   heap = { spent: 0, used: 50 * MIB, cost: 0, rested: 0, collected: [] };
-  stop = collectAtRest(() => (heap.rested += 1), clock, {
+  stop = collectAtRest(() => (heap.rested += 1), ours, {
     spentMs: () => heap.spent,
     usedBytes: () => heap.used,
     collect: thorough => {
@@ -67,6 +75,15 @@ test('a large heap is gone through once', async () => {
   await spend(600);
   await spend(0);
   expect(heap.collected).toEqual([false]);
+});
+
+test('is not deceived by a process that stood still', async () => {
+  await spend(600);
+  still += 8000;
+  await spend(0);
+  expect(heap.collected).toEqual([]);
+  await spend(0);
+  expect(heap.collected).toEqual([true]);
 });
 
 test('stops', async () => {
