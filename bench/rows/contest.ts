@@ -49,6 +49,8 @@ const CONCURRENCY = 32;
 const SCHEDULE = { before: '80%' };
 /** By then each credential may be renewed again: the least distance of two grants, and what clocks may be off. */
 const DUE_MS = 8500;
+/** Before the floor's turn too, since the operator waits for its own: after a pause all caches are cold, the API server's as well. */
+const PAUSE_MS = 3500;
 /** For what follows the last grant, its writes and their echo in the watch: quiet is whoever used less than so much CPU of so much time. */
 const QUIET = { cpuMs: 5, ofMs: 250, tries: 16 };
 /** Under way when it is stopped, at most: each key once, and its writes. */
@@ -108,6 +110,7 @@ export class Contest {
     const ours: Turn[] = [];
     const floor: Turn[] = [];
     for (let round = 1 - warmUp; round <= rounds; round++) {
+      if (rounds > 1) await delay(PAUSE_MS);
       const turns = { floor: await this.#floorsTurn(), ours: await this.#operatorsTurn() };
       const each = (turn: Turn): string =>
         `${(turn.cpu / turn.refreshes).toFixed(2)} ms, API ${(turn.apiCpu / turn.refreshes).toFixed(2)}`;
