@@ -15,6 +15,7 @@ import type { SecretMeta } from './kube/secret.ts';
 import type { ServerTime } from './kube/server-time.ts';
 import { type Ownership, SOLE_OWNER } from './lead/ownership.ts';
 import type { Share } from './lead/share.ts';
+import { eitherOf } from './loop/abort.ts';
 import { type Clock, type Random, sleep } from './loop/clock.ts';
 import { type Place, Queue } from './loop/queue.ts';
 import { Schedule } from './loop/schedule.ts';
@@ -88,7 +89,7 @@ export class Operator {
   readonly #unjudged = new Map<string, Set<string>>();
   readonly #abandon = new AbortController();
   readonly #ownership: Ownership;
-  /** By fence, and made once for each: `any` keeps a trace of its result in what it was made from. */
+  /** By fence, and made once for each. */
   readonly #abandons = new WeakMap<AbortSignal, AbortSignal>();
   /** Keys that were due while they were not ours. */
   readonly #disowned = new Set<string>();
@@ -266,7 +267,7 @@ export class Operator {
 
   #abandonOf(key: string): AbortSignal {
     const fence = this.#ownership.fence(this.#uidOf(key) ?? '');
-    const abandon = this.#abandons.get(fence) ?? AbortSignal.any([fence, this.#abandon.signal]);
+    const abandon = this.#abandons.get(fence) ?? eitherOf(fence, this.#abandon.signal);
     this.#abandons.set(fence, abandon);
     return abandon;
   }

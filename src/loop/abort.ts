@@ -8,15 +8,32 @@ const heeded = new WeakMap<AbortSignal, Set<() => void>>();
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   let callbacks = heeded.get(signal);
   if (callbacks === undefined) {
-    const all = new Set<() => void>();
-    callbacks = all;
-    heeded.set(signal, all);
-    const tell = (): void => {
-      for (const each of all) each();
-    };
-    signal.addEventListener('abort', tell, { once: true });
+    callbacks = new Set();
+    heeded.set(signal, callbacks);
+    signal.addEventListener('abort', telling(callbacks), { once: true });
   }
   const waiting = callbacks;
   waiting.add(callback);
   return () => waiting.delete(callback);
+}
+
+/** Made here, where there is nothing else that it could keep alive. */
+const telling = (callbacks: ReadonlySet<() => void>) => (): void => {
+  for (const each of callbacks) each();
+};
+
+/** Aborts with the first of the two. Of `AbortSignal.any` Node keeps each that is listened to, and all that listens, until it aborts. */
+export function eitherOf(one: AbortSignal, other: AbortSignal): AbortSignal {
+  const either = new AbortController();
+  const abort = (): void => {
+    forget();
+    either.abort();
+  };
+  const [forgetOne, forgetOther] = [onAbort(one, abort), onAbort(other, abort)];
+  const forget = (): void => {
+    forgetOne();
+    forgetOther();
+  };
+  if (one.aborted || other.aborted) abort();
+  return either.signal;
 }

@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
-import { onAbort } from '../../src/loop/abort.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, test } from 'vitest';
+import { eitherOf, onAbort } from '../../src/loop/abort.ts';
 
 test('all that wait for a signal are told, but for who no longer does', () => {
   const controller = new AbortController();
@@ -12,4 +15,48 @@ test('all that wait for a signal are told, but for who no longer does', () => {
   controller.abort();
   controller.abort();
   expect(told).toEqual(['a', 'c']);
+});
+
+describe('either of two signals', () => {
+  test.each([
+    [true, false],
+    [false, true],
+    [true, true],
+  ])('aborts once, with the first (%j, %j)', (one, other) => {
+    const controllers = [new AbortController(), new AbortController()] as const;
+    const signal = eitherOf(controllers[0].signal, controllers[1].signal);
+    let told = 0;
+    onAbort(signal, () => (told += 1));
+    expect(signal.aborted).toBe(false);
+    if (one) controllers[0].abort();
+    if (other) controllers[1].abort();
+    expect([signal.aborted, told]).toEqual([true, 1]);
+  });
+
+  test('is aborted where one is', () => {
+    const never = new AbortController().signal;
+    expect(eitherOf(AbortSignal.abort(), never).aborted).toBe(true);
+    expect(eitherOf(never, AbortSignal.abort()).aborted).toBe(true);
+    expect(eitherOf(never, never).aborted).toBe(false);
+  });
+
+  const lasting = new AbortController();
+  test.each([
+    ['both are forgotten', () => new AbortController(), () => {}],
+    ['one has aborted, though the other goes on', () => lasting, (one: AbortController) => one.abort()],
+  ])('keeps nothing of who waited for it, once %s', async (_, other, end) => {
+    setFlagsFromString('--expose-gc');
+    const gc: unknown = runInNewContext('gc');
+    const wait = (): WeakRef<object> => {
+      const waiting = {};
+      const one = new AbortController();
+      onAbort(eitherOf(one.signal, other().signal), () => waiting);
+      end(one);
+      return new WeakRef(waiting);
+    };
+    const kept = wait();
+    await nextTurn();
+    if (typeof gc === 'function') gc();
+    expect(kept.deref()).toBeUndefined();
+  });
 });
