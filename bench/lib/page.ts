@@ -127,7 +127,7 @@ the floor is spread over all of it. By kind of code, µs for one refresh, from 4
 | V8's runtime and JSON | 33 | 95 |
 | garbage collection, on the main thread | 8 | 16 |
 | garbage collection, on V8's threads | 13 | 60 |
-| compilation, on V8's threads, which ends at last | 7 | 61 |
+| compilation, on V8's threads | 7 | 61 |
 
 Of our own code's time sixty functions take 70 %, and the one that takes most, which encodes bodies, 6 %. A refresh looks up a credential or a Secret 20
 times and parses 12 dates: some 10 and 5 µs.
