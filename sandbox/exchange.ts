@@ -202,7 +202,7 @@ type Chunk = Buffer | 'end' | 'reset';
 class Sink implements WireSink {
   readonly #receive: (chunk: Chunk) => void;
   readonly #first: () => boolean;
-  readonly #queue: Chunk[] = [];
+  readonly #queue: { readonly chunk: Chunk; readonly taken: (() => void) | undefined }[] = [];
 
   constructor(receive: (chunk: Chunk) => void, first: () => boolean) {
     this.#receive = receive;
@@ -210,9 +210,7 @@ class Sink implements WireSink {
   }
 
   write(chunk: string | Uint8Array, taken?: () => void): void {
-    const bytes = Buffer.from(chunk);
-    if (bytes.length > 0) this.#later(bytes);
-    if (taken !== undefined) setImmediate(taken);
+    this.#later(Buffer.from(chunk), taken);
   }
 
   end(): void {
@@ -224,15 +222,17 @@ class Sink implements WireSink {
   }
 
   /** Each call brings one chunk, the oldest. A tick comes when all microtasks are done, and so what an answer sets off. */
-  #later(chunk: Chunk): void {
-    this.#queue.push(chunk);
+  #later(chunk: Chunk, taken?: () => void): void {
+    this.#queue.push({ chunk, taken });
     if (this.#first()) queueMicrotask(this.#next);
     else process.nextTick(this.#next);
   }
 
   readonly #next = (): void => {
     const oldest = this.#queue.shift();
-    if (oldest !== undefined) this.#receive(oldest);
+    if (oldest === undefined) return;
+    this.#receive(oldest.chunk);
+    oldest.taken?.();
   };
 }
 

@@ -137,10 +137,14 @@ export class Line {
         const say = (callback: () => void): void => {
           if (this.#streams.has(sink)) this.#life.io(callback);
         };
+        const last = (callback: () => void): void => {
+          say(callback);
+          this.#streams.delete(sink);
+        };
         stream({
-          write: chunk => say(() => sink.write(chunk)),
-          end: () => say(() => sink.end()),
-          reset: () => say(() => sink.reset()),
+          write: (chunk, taken) => say(() => sink.write(chunk, taken)),
+          end: () => last(() => sink.end()),
+          reset: () => last(() => sink.reset()),
         });
       },
     };
