@@ -33,7 +33,7 @@ export default defineConfig({
         test: {
           name: 'sandbox',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/real/**', 'test/e2e/**', 'test/prometheus/live/**'],
+          exclude: ['test/real/**', 'test/e2e/**', 'test/project/bundle.test.ts', 'test/prometheus/live/**'],
           setupFiles: ['test/support/leaks.ts'],
         },
       },
@@ -42,7 +42,11 @@ export default defineConfig({
         test: {
           name: 'program',
           // A real Prometheus takes real minutes.
-          include: ['test/e2e/**/*.test.ts', ...(real ? ['test/prometheus/live/**/*.test.ts'] : [])],
+          include: [
+            'test/e2e/**/*.test.ts',
+            'test/project/bundle.test.ts',
+            ...(real ? ['test/prometheus/live/**/*.test.ts'] : []),
+          ],
           globalSetup: ['test/support/bundled.ts'],
           setupFiles: ['test/support/leaks.ts'],
         },

@@ -231,7 +231,7 @@ class Sink implements WireSink {
   readonly #next = (): void => {
     const oldest = this.#queue.shift();
     if (oldest === undefined) return;
-    this.#receive(oldest.chunk);
+    if (oldest.chunk.length > 0) this.#receive(oldest.chunk);
     oldest.taken?.();
   };
 }

@@ -3,13 +3,13 @@ import type { Series } from '../test/prometheus/live/prometheus.ts';
 import { lines } from './picture-lines.ts';
 import {
   type Box,
+  colourOf,
   type Drawn,
+  escaped,
   FAINT,
   INK,
-  type Named,
-  colourOf,
-  escaped,
   last,
+  type Named,
   rect,
   short,
   timeAxis,

@@ -1,14 +1,14 @@
 import type { Panel } from '../test/prometheus/dashboard.ts';
 import type { Series } from '../test/prometheus/live/prometheus.ts';
 import {
+  at,
   type Box,
   type Drawn,
   FAINT,
   GRID,
   INK,
-  type Named,
-  at,
   last,
+  type Named,
   rect,
   short,
   shown,

@@ -54,7 +54,8 @@ export function collectAtRest(
   return () => timer.cancel();
 }
 
-function processHeap(): Heap {
+/** Ours. */
+export function processHeap(): Heap {
   setFlagsFromString('--expose-gc');
   const gc: unknown = runInNewContext('gc');
   return {

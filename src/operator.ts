@@ -267,7 +267,9 @@ export class Operator {
 
   #abandonOf(key: string): AbortSignal {
     const fence = this.#ownership.fence(this.#uidOf(key) ?? '');
-    const abandon = this.#abandons.get(fence) ?? eitherOf(fence, this.#abandon.signal);
+    const known = this.#abandons.get(fence);
+    if (known !== undefined) return known;
+    const abandon = eitherOf(fence, this.#abandon.signal);
     this.#abandons.set(fence, abandon);
     return abandon;
   }

@@ -1,13 +1,11 @@
-import { execFile } from 'node:child_process';
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdtemp, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { transformSync } from 'esbuild';
 import { request } from 'undici';
 import { z } from 'zod';
+import { temporaryBundle } from '../../scripts/temporary-bundle.ts';
 import { Child, pathOf } from './child.ts';
 import { OPERATOR_NAMESPACE, type Place } from './place.ts';
 
@@ -15,15 +13,8 @@ let made: Promise<string> | undefined;
 
 /** Makes the bundle as the image has it, once. It is gone when we are. @returns its path. */
 export function bundle(): Promise<string> {
-  made ??= makeBundle();
+  made ??= temporaryBundle();
   return made;
-}
-
-async function makeBundle(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'tokensync-bench-bundle-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  await promisify(execFile)(process.execPath, [pathOf('../scripts/bundle.ts'), folder]);
-  return join(folder, 'tokensync.mjs');
 }
 
 export const SOURCE = pathOf('../src/main.ts');

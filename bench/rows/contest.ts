@@ -103,14 +103,15 @@ export class Contest {
 
   async #hold(): Promise<Outcome> {
     const { warmUp, rounds, place, say } = this.#options;
+    const short = rounds === 1;
     await this.#first();
     const before = { at: performance.now(), cpu: await place.apiCpu() };
-    await delay(rounds === 1 ? IDLE_MS / 4 : IDLE_MS);
+    await delay(short ? IDLE_MS / 4 : IDLE_MS);
     this.#idle = ((await place.apiCpu()) - before.cpu) / (performance.now() - before.at);
     const ours: Turn[] = [];
     const floor: Turn[] = [];
     for (let round = 1 - warmUp; round <= rounds; round++) {
-      if (rounds > 1) await delay(PAUSE_MS);
+      if (!short) await delay(PAUSE_MS);
       const turns = { floor: await this.#floorsTurn(), ours: await this.#operatorsTurn() };
       const each = (turn: Turn): string =>
         `${(turn.cpu / turn.refreshes).toFixed(2)} ms, API ${(turn.apiCpu / turn.refreshes).toFixed(2)}`;

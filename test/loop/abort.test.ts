@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
+import { processHeap } from '../../src/at-rest.ts';
 import { eitherOf, onAbort } from '../../src/loop/abort.ts';
 
 test('all that wait for a signal are told, but for who no longer does', () => {
@@ -45,8 +44,6 @@ describe('either of two signals', () => {
     ['both are forgotten', () => new AbortController(), () => {}],
     ['one has aborted, though the other goes on', () => lasting, (one: AbortController) => one.abort()],
   ])('keeps nothing of who waited for it, once %s', async (_, other, end) => {
-    setFlagsFromString('--expose-gc');
-    const gc: unknown = runInNewContext('gc');
     const wait = (): WeakRef<object> => {
       const waiting = {};
       const one = new AbortController();
@@ -56,7 +53,7 @@ describe('either of two signals', () => {
     };
     const kept = wait();
     await nextTurn();
-    if (typeof gc === 'function') Reflect.apply(gc, undefined, []);
+    processHeap().collect(true);
     expect(kept.deref()).toBeUndefined();
   });
 });

@@ -1,23 +1,17 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 import { serve } from '../../sandbox/serve.ts';
 
 /** What the image runs: one file, and beside it what only a kubeconfig needs; far from any node_modules. */
 
 const run = promisify(execFile);
-let folder = '';
-let bundle = '';
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tokensync-bundle-'));
-  bundle = join(folder, 'tokensync.mjs');
-  await run(process.execPath, ['scripts/bundle.ts', folder]);
-}, 60_000);
-afterAll(() => rm(folder, { recursive: true, force: true }));
+/** Made for all tests that start the program (test/support/bundled.ts). */
+const bundle = process.env.TOKENSYNC_PROGRAM ?? '';
+const folder = dirname(bundle);
 
 test('is small, and says its version', async () => {
   const { stdout } = await run(process.execPath, ['--enable-source-maps', bundle, '--version']);

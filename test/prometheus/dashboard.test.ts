@@ -5,14 +5,14 @@ import { readRules } from '../../scripts/prometheus-rule.ts';
 import { CREDENTIAL_FAMILIES, FAMILIES, type Family } from '../../src/observe/families.ts';
 import { Metrics, wholeText } from '../../src/observe/metrics.ts';
 import { only, render, skipped } from '../deploy/render.ts';
-import { metricsOf, type Panel, picturePath, readDashboard, sections } from './dashboard.ts';
+import { metricsOf, type Panel, picturePath, queriesOf, readDashboard, sections } from './dashboard.ts';
 
 /** The dashboard in the form that Grafana imports. */
 
 const dashboard = readDashboard();
 const rows = sections(dashboard);
 const panels: Panel[] = rows.flatMap(row => [...row.panels]);
-const queries = panels.flatMap(({ title, targets }) => targets.map(target => ({ title, target })));
+const queries = queriesOf(dashboard);
 
 describe('the dashboard', () => {
   test('has the rows that are promised, each with panels', () => {

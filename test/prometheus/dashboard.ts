@@ -115,6 +115,12 @@ export function sections({ panels }: Dashboard): Section[] {
   return found;
 }
 
+/** Each query, with the title of its panel. */
+export const queriesOf = (dashboard: Dashboard): { title: string; target: Target }[] =>
+  sections(dashboard).flatMap(({ panels }) =>
+    panels.flatMap(({ title, targets }) => targets.map(target => ({ title, target }))),
+  );
+
 /** Where the picture of a row is. */
 export const picturePath = ({ title }: Section): string =>
   `docs/images/dashboard-${title.toLowerCase().replaceAll(' ', '-')}.svg`;

@@ -1,14 +1,13 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+import type { TestProject } from 'vitest/node';
+import { temporaryBundle } from '../../scripts/temporary-bundle.ts';
 
 /** The bundle, made once for all that start the program: it starts in a third of the processor time that the source takes, and it is what users run. */
-export default async function setup(): Promise<() => Promise<void>> {
-  const folder = await mkdtemp(join(tmpdir(), 'tokensync-bundle-'));
-  const script = join(import.meta.dirname, '../../scripts/bundle.ts');
-  await promisify(execFile)(process.execPath, [script, folder]);
-  process.env.TOKENSYNC_PROGRAM = join(folder, 'tokensync.mjs');
-  return () => rm(folder, { recursive: true, force: true });
+export default async function setup(project: TestProject): Promise<void> {
+  // By the first of the projects; each has this module anew.
+  if (process.env.TOKENSYNC_PROGRAM !== undefined) return;
+  const make = async (): Promise<void> => {
+    process.env.TOKENSYNC_PROGRAM = await temporaryBundle();
+  };
+  await make();
+  project.onTestsRerun(make);
 }

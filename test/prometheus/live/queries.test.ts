@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { DASHBOARD_SOURCE_PATH } from '../../../scripts/dashboard-source.ts';
-import { ask, labelsOf, readDashboard, sections, type Target } from '../dashboard.ts';
+import { ask, labelsOf, queriesOf, readDashboard, type Target } from '../dashboard.ts';
 import { openPlace } from './place.ts';
 import { hasPrometheus, type Prometheus } from './prometheus.ts';
 import { allWell, troubles } from './troubles.ts';
@@ -13,9 +13,6 @@ const PATIENCE_MS = 240_000;
 const QUERY_MS = 60_000;
 
 const dashboard = readDashboard();
-const queries = sections(dashboard).flatMap(({ panels }) =>
-  panels.flatMap(({ title, targets }) => targets.map(target => ({ title, target }))),
-);
 
 test('each query of the dashboard finds something', { timeout: PATIENCE_MS }, async context => {
   if (!hasPrometheus()) context.skip('prometheus is not installed (Debian: apt install prometheus)');
@@ -29,7 +26,7 @@ test('each query of the dashboard finds something', { timeout: PATIENCE_MS }, as
 
   const late = Date.now() + QUERY_MS;
   const empty: string[] = [];
-  for (const { title, target } of queries) {
+  for (const { title, target } of queriesOf(dashboard)) {
     const found = await somethingFor(prometheus, target, from, late);
     if (found.length === 0) empty.push(`${title}: ${target.expr}`);
     for (const label of labelsOf(target.legendFormat)) {
