@@ -22,8 +22,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'threads',
-    // More than CPUs, since what takes longest mostly waits.
-    maxWorkers: availableParallelism() + 2,
+    // No more than CPUs: each worker has to make the same code quick again, at some ten seconds of processor time.
+    maxWorkers: Math.max(2, availableParallelism()),
     // No test patches a module or a global, so files can share workers: it halves the time.
     isolate: false,
     globalSetup: real ? [] : ['test/support/skipped.ts'],

@@ -8,12 +8,14 @@ import { Program } from './program.ts';
 
 /** What the program serves to Prometheus and probes, where someone asks badly. */
 
-describe('the program', { timeout: 90_000 }, () => {
+const authority = createAuthority();
+
+describe.concurrent('the program', { timeout: 90_000 }, () => {
   test.each([
     ['--metrics-bind-address', '--health-probe-bind-address'],
     ['--health-probe-bind-address', '--metrics-bind-address'],
   ])('ends with 1 and one line where the address of %s is taken', async (flag, other) => {
-    const cluster = await sandboxCluster(await createAuthority());
+    const cluster = await sandboxCluster(await authority);
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const address = taken.address();
@@ -30,7 +32,7 @@ describe('the program', { timeout: 90_000 }, () => {
   });
 
   test('answers what nobody should ask with a line, and OpenMetrics to who asks for it', async () => {
-    const cluster = await sandboxCluster(await createAuthority(), { listen: false });
+    const cluster = await sandboxCluster(await authority, { listen: false });
     const program = new Program([
       `--kubeconfig=${cluster.kubeconfig}`,
       '--metrics-bind-address=127.0.0.1:0',

@@ -31,23 +31,20 @@ const writes = (t: Trouble): number =>
   t.world.api.requests.count(({ resource, verb }) => resource === 'events' && verb !== 'watch');
 
 /** A credential whose token lives 120 s, in calm. */
-async function shop(...flags: string[]): Promise<Trouble> {
-  const t = await trouble({ expiresIn: 120, flags }, made => made.apply('shop'));
+async function shop(expiresIn = 120): Promise<Trouble> {
+  const t = await trouble({ expiresIn }, made => made.apply('shop'));
   await t.until(() => t.condition('shop', 'Ready')?.status === 'True');
   await t.pass(5);
   return t;
 }
 
 test('a day of renewals is no event', async () => {
-  // a quiet log: all of it is searched for secrets
-  const t = await shop('--log-level=warn');
+  const t = await shop(10 * MINUTE);
   expect(said(t)).toEqual(['Normal TokenLive']);
   const logins = t.logins;
-  // the search for secrets looks for each token that ever was
-  t.answer = asked => t.grant(asked, { token: 'token-1' });
   t.world.api.requests.clear();
   await t.pass(24 * HOUR);
-  expect(t.logins - logins).toBeGreaterThan(2000);
+  expect(t.logins - logins).toBeGreaterThan(200);
   expect(writes(t)).toBe(0);
 });
 
