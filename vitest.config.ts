@@ -22,8 +22,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'threads',
-    // No more than CPUs: each worker has to make the same code quick again, at some ten seconds of processor time.
-    maxWorkers: Math.max(2, availableParallelism()),
+    // No more than CPUs: each worker has to make the same code quick again, at some ten seconds of processor time. But what is real waits.
+    maxWorkers: Math.max(2, availableParallelism()) + (real ? 2 : 0),
     // No test patches a module or a global, so files can share workers: it halves the time.
     isolate: false,
     globalSetup: real ? [] : ['test/support/skipped.ts'],
