@@ -240,7 +240,7 @@ async function publish(
  * @param later it is not well: tried again after a second, doubling to half a minute, since the token is losing time.
  */
 function blockedUntil(
-  { memory, credential }: Observed,
+  { memory, credential, target }: Observed,
   verdict: Verdict,
   later: boolean,
   now: number,
@@ -250,7 +250,8 @@ function blockedUntil(
   const refused = (memory.blocked?.count ?? 0) + 1;
   const [first, most] = later ? [1000, 30_000] : [30_000, 600_000];
   const retryAt = now + Math.min(most, first * 2 ** Math.min(10, refused - 1));
-  memory.blocked = { count: refused, retryAt, generation: credential.metadata.generation };
+  const { generation } = credential.metadata;
+  memory.blocked = { count: refused, retryAt, generation, uid: target.metadata?.uid };
   return retryAt;
 }
 

@@ -49,7 +49,7 @@ export const REASONS = {
   SecretConflict:
     'A Secret of the name of the target exists and is not ours, so it is not touched; choose another target.name or remove that Secret.',
   PublishBlocked:
-    'The API server refuses to write the target (quota, policy, name, type), so nothing is sent to the provider; mend what the message names.',
+    'The API server refuses to write the target (quota, policy, name, type, or someone has set it immutable), so nothing is sent to the provider; mend what the message names.',
   SessionNotSaved:
     'The token was published, but its refresh token could not be saved yet; saving goes on. See that the operator may write Secrets.',
   // what the provider did

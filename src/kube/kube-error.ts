@@ -170,6 +170,11 @@ export const isConflict = (error: unknown): boolean =>
 export const isAlreadyExists = (error: unknown): boolean =>
   is(error, 409) && error.reason === 'AlreadyExists';
 
+/** A Secret that someone has set `immutable`: the one thing about `data` that is forbidden. */
+export const isImmutable = (error: unknown): boolean =>
+  is(error, 422) &&
+  error.fields.some(({ field, reason }) => field === 'data' && reason === 'FieldValueForbidden');
+
 /** No answer, or one that says "later". */
 export function isRetriable(error: unknown): boolean {
   if (!(error instanceof KubeError)) return false;

@@ -37,10 +37,11 @@ export function clearance(
   return want.do === 'refresh' ? { may: 'send' } : loginClearance(observed, login, context);
 }
 
-/** Until when the API server's refusal to take the target is waited out; another spec is another matter. */
-export function blockedBefore({ memory, credential }: Observed): number | undefined {
+/** Until when the API server's refusal to take the target is waited out; another spec is another matter, and so is a target that was deleted. */
+export function blockedBefore({ memory, credential, target }: Observed): number | undefined {
   const { blocked } = memory;
-  return blocked?.generation === credential.metadata.generation ? blocked.retryAt : undefined;
+  const same = blocked?.generation === credential.metadata.generation && blocked.uid === target.metadata?.uid;
+  return same ? blocked.retryAt : undefined;
 }
 
 /** The login record as status should tell it: without what a crash, or the provider's own trouble, made untrue. */

@@ -41,8 +41,8 @@ export interface Memory {
   run?: { readonly reason: string; readonly count: number; readonly lane?: string };
   /** Writes and logins that put a Secret back, since that generation of the credential. */
   repairs: { count: number; lastAt: number; generation: number };
-  /** Writes of the target that were refused in a row. */
-  blocked: { count: number; retryAt: number; generation: number } | undefined;
+  /** Writes of the target that were refused in a row; the UID is of what stood there. */
+  blocked: { count: number; retryAt: number; generation: number; uid: string | undefined } | undefined;
   /** A status that is true but could not be written yet. */
   unwrittenStatus?: CredentialStatus;
   /** The last that was written by us. */

@@ -3,7 +3,7 @@ import type { ObjectMeta } from '../api/meta.ts';
 import type { Verdict } from '../decide/decide.ts';
 import type { Held, Token } from '../held.ts';
 import type { CallOptions } from '../kube/client.ts';
-import { isConflict, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
+import { isConflict, isImmutable, isNotFound, isRetriable, KubeError } from '../kube/kube-error.ts';
 import { METADATA_ONLY, Metadata } from '../kube/metadata-only.ts';
 import { findSecret, type Secret, type SecretMeta, secretPath } from '../kube/secret.ts';
 import { desiredSession, emptySession, parseSession, type Session, sessionName } from '../kube/session.ts';
@@ -356,16 +356,19 @@ function refusedWrite(error: unknown, name: string): { ok: false; verdict: Verdi
     ok: false,
     later: isRetriable(error),
     verdict: blocked(
-      `Secret ${name} cannot be written (${error.message}): look for a quota, a policy or a permission.`,
+      `Secret ${name} cannot be written (${error.message}): ${isImmutable(error) ? DELETE_IMMUTABLE : 'look for a quota, a policy or a permission'}.`,
     ),
   };
 }
 
 function codeOf(error: unknown): string {
+  if (isImmutable(error)) return DELETE_IMMUTABLE;
   return error instanceof KubeError
     ? `${error.code === 0 ? 'no answer' : error.code} ${error.reason}`
     : 'unknown error';
 }
+
+const DELETE_IMMUTABLE = 'someone has set it immutable: delete it, and it is made again';
 
 function conflict(name: string): { ok: false; verdict: Verdict; later: false } {
   return {

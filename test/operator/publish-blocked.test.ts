@@ -195,6 +195,19 @@ describe('a write that fails after the provider has answered', () => {
     ]);
   });
 
+  test('since someone has set the Secret immutable costs one login, says so, and is mended by deleting it', async () => {
+    const t = await published({ expiresIn: 600 });
+    t.patch('secrets', 'a-token', { immutable: true });
+    await t.pass(HOUR);
+    expect([t.logins, t.says('a', 'Ready'), t.token('a')]).toEqual([2, 'False PublishBlocked', 'token-1']);
+    expect(t.condition('a', 'Ready')?.message).toContain(
+      'someone has set it immutable: delete it, and it is made again',
+    );
+    t.world.api.delete('secrets', 'a-token', 'team');
+    await t.until(() => t.says('a', 'Ready') === 'True TokenLive', 60);
+    expect([t.logins, t.token('a')]).toEqual([3, 'token-3']);
+  });
+
   test('gives way to a newer token, which another replica wrote meanwhile', async () => {
     const t = await published({ expiresIn: 600 });
     const first = t.run;

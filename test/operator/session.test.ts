@@ -270,6 +270,16 @@ describe('a session that cannot be saved', () => {
     },
   );
 
+  test('since someone has set it immutable is made anew once that is deleted', async () => {
+    const t = await logged({ rotate: true, expiresIn: 7200 });
+    t.patch('secrets', 'a.session', { immutable: true });
+    await t.until(() => t.says('a', 'Refreshed') === 'False SessionNotSaved', 7200);
+    expect(t.condition('a', 'Refreshed')?.message).toContain('someone has set it immutable: delete it');
+    t.world.api.delete('secrets', 'a.session', 'team');
+    await t.until(() => t.says('a', 'Refreshed') === 'True TokenPublished', 60);
+    expect([session(t).refreshToken, t.logins, t.refreshes]).toEqual(['refresh-2', 1, 1]);
+  });
+
   test('is saved although its answer is lost, or someone labels it in the same moment', async () => {
     const t = await logged({ rotate: true, expiresIn: 7200 });
     t.inject(writesSession, { afterCommit: 'reset' }, 1);
