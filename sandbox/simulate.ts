@@ -7,7 +7,7 @@ Runs the operator for simulated days, on a virtual clock and in memory, with out
 watches, write conflicts, people who change things, restarts and crashes, all told by the seed; and holds what comes of
 it against what is promised.
 
-  --days N         how long; a day takes some six seconds, so 365 take more than half an hour
+  --days N         how long; a day takes some four seconds, so 365 take about half an hour
   --seed TEXT      the same seed is the same run; by default one is drawn, and printed
   --credentials N  how many, of all flows; the first is of the 120-second kind
   --help           this text

@@ -7,8 +7,10 @@ import { type Asked, refused, Trouble, type TroubleOptions } from './trouble.ts'
 /** Seconds, of the default times. */
 export const LEASE = 15;
 export const RETRY = 2;
-/** Seconds that a token lives: it is renewed after 100 to 200 s, and then each 180 to 200 s. */
-export const LIFE = 300;
+/** Seconds that a token lives: it is renewed after 67 to 133 s, and then each 120 to 133 s. */
+export const LIFE = 200;
+/** So long that each is renewed, and some time more. */
+export const ROUND = 170;
 
 /**
  * Replicas that share the work by shards, at a provider that knows one refresh token of each account at a time: whatever

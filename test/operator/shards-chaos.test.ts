@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { seeded } from '../../sandbox/random.ts';
 import type { Run } from '../../sandbox/world.ts';
-import { Sharded } from './sharded.ts';
+import { ROUND, Sharded } from './sharded.ts';
 
 /** Four replicas of which any may be killed, paused, cut off, stopped or added at any time, and Leases deleted. */
 
@@ -114,7 +114,7 @@ test.each([
     const { t } = chaos;
     for (let spell = 0; spell < SPELLS; spell += 1) await chaos.spell();
     await chaos.calm();
-    await t.pass(200);
+    await t.pass(ROUND);
     expect(t.trespasses).toEqual([]);
     expect([t.live, chaos.fair]).toEqual([true, true]);
     // an answer is lost only with its replica: most lose none

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../sandbox/apiserver/json.ts';
 import type { Run } from '../../sandbox/world.ts';
-import { LEASE, RETRY, Sharded } from './sharded.ts';
+import { LEASE, RETRY, ROUND, Sharded } from './sharded.ts';
 
 /** What becomes of a replica that is begun with another `--shards` than the others. */
 
@@ -68,7 +68,7 @@ describe('while others work with another number of shards', () => {
     await t.until(() => t.live, 20);
     const late = await t.of(own);
     expect(await t.refusal(late)).toMatch(text);
-    await t.pass(200);
+    await t.pass(ROUND);
     expect([late.sent, first.exitCode, t.logins, t.live]).toEqual([0, undefined, 4, true]);
   });
 });
@@ -86,7 +86,7 @@ describe('the number is changed', () => {
     await first.stop();
     const next = await t.of(to);
     await t.begun(next);
-    await t.pass(200);
+    await t.pass(ROUND);
     expect([t.logins, t.refusals, t.live]).toEqual([4, 0, true]);
     expect(t.record).toEqual(
       to === 1
@@ -109,7 +109,7 @@ describe('the number is changed', () => {
     await t.pass(LEASE - RETRY - 0.5);
     expect(t.record).toEqual(before);
     expect(await t.begun(next)).toBeLessThan(LEASE);
-    await t.pass(200);
+    await t.pass(ROUND);
     expect([t.logins, t.refusals, t.live]).toEqual([4, 0, true]);
   });
 
@@ -127,7 +127,7 @@ describe('the number is changed', () => {
       );
     await t.until(() => ends.length === 2, 60);
     expect(ends.toSorted()).toEqual(['refused', 'works']);
-    await t.pass(200);
+    await t.pass(ROUND);
     expect([t.logins, t.refusals, t.live]).toEqual([4, 0, true]);
   });
 
@@ -139,7 +139,7 @@ describe('the number is changed', () => {
     const next = await t.of(5);
     await t.begun(next);
     const { sent } = first;
-    await t.pass(200);
+    await t.pass(ROUND);
     first.mend();
     await t.pass(60);
     expect([first.sent, first.exitCode]).toEqual([sent, 1]);
@@ -210,7 +210,7 @@ test('the Lease that all share is put back when someone deletes it', async () =>
   t.world.api.delete('leases', 'tokensync', 'tokensync');
   await t.pass(3);
   expect(t.record).toEqual({ holder: '4 shards', annotations: { 'tokensync.dev/shards': '4' } });
-  await t.pass(200);
+  await t.pass(ROUND);
   expect([run.exitCode, t.logins, t.live]).toEqual([undefined, 4, true]);
 });
 
@@ -260,7 +260,7 @@ test.each([1, 5])(
     t.world.api.delete('leases', 'tokensync', 'tokensync');
     const again = await t.of(shards);
     await t.begun(again);
-    await t.pass(200);
+    await t.pass(ROUND);
     expect([t.logins, t.refusals, t.live]).toEqual([4, 0, true]);
   },
 );

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Run } from '../../sandbox/world.ts';
-import { LEASE, LIFE, RETRY, Sharded } from './sharded.ts';
+import { LEASE, LIFE, RETRY, ROUND, Sharded } from './sharded.ts';
 import { writesSecret } from './trouble.ts';
 
 /** What a replica leaves a free shard to others for, at most, in seconds: with 4 shards a little less than one. */
@@ -33,7 +33,7 @@ describe.each([
     await t.pass(10);
     expect(t.isFair(runs)).toBe(true);
     const { holders } = t;
-    await t.pass(250);
+    await t.pass(ROUND);
     expect(t.holders).toEqual(holders);
     t.expectSound();
     for (const run of runs) {
@@ -66,11 +66,11 @@ describe.each([false, true])('a server that knows shardSelector: %s', sharding =
     expect(t.owned(first)).toEqual([0, 1, 2, 3]);
     const others = await t.replicas(3);
     await t.until(() => t.isFair([first, ...others]), 30);
-    await t.pass(300);
+    await t.pass(ROUND);
     for (const run of [first, ...others]) expect(t.shownBy(await run.scrape())).toEqual(t.ownedNames(run));
     for (const run of others) await run.stop();
     await t.until(() => t.owned(first).length === 4, RETRY + PATIENCE);
-    await t.pass(300);
+    await t.pass(ROUND);
     t.expectSound();
   });
 
@@ -87,7 +87,7 @@ describe.each([false, true])('a server that knows shardSelector: %s', sharding =
     // made again under the same name: another UID, and maybe another shard
     t.apply('d0', {}, { flow: 'session' });
     await t.until(() => t.says('d0', 'Ready') === 'True TokenLive', 5);
-    await t.pass(300);
+    await t.pass(ROUND);
     expect([t.trespasses, t.refusals]).toEqual([[], 0]);
     expect(t.hasty.filter(text => !text.startsWith('d0'))).toEqual([]);
     expect(t.logins).toBe(t.names.length + 6);
@@ -195,7 +195,7 @@ describe('a replica that ends', () => {
     await t.until(() => had.every(shard => t.holders[shard] !== t.nameOf(lost)), LEASE + PATIENCE);
     expect(t.now - since).toBeGreaterThan(LEASE - RETRY - 0.1);
     await t.until(() => t.isFair(others), 30);
-    await t.pass(250);
+    await t.pass(ROUND);
     t.expectSound();
   });
 
@@ -204,7 +204,7 @@ describe('a replica that ends', () => {
     const [lost, others] = richest(t, runs);
     await lost.stop();
     await t.until(() => t.isFair(others), 2);
-    await t.pass(250);
+    await t.pass(ROUND);
     t.expectSound();
   });
 
@@ -221,7 +221,7 @@ describe('a replica that ends', () => {
     held.give();
     await stopped;
     await t.until(() => t.isFair(runs.filter(run => run !== sender)), 2);
-    await t.pass(250);
+    await t.pass(ROUND);
     t.expectSound();
   });
 });
@@ -232,14 +232,14 @@ describe('a replica that is not heard of', () => {
     const [lost, others] = richest(t, runs);
     lost.pause();
     await t.until(() => t.isFair(others), LEASE + PATIENCE);
-    await t.pass(200);
+    await t.pass(ROUND);
     const { sent } = lost;
     await lost.resume();
     await t.pass(5);
     expect([lost.sent, lost.exitCode]).toEqual([sent, 1]);
     const again = await t.replica();
     await t.until(() => t.isFair([...others, again]), 30);
-    await t.pass(300);
+    await t.pass(ROUND);
     t.expectSound();
   });
 
@@ -250,27 +250,27 @@ describe('a replica that is not heard of', () => {
       const [lost, others] = richest(t, runs);
       lost.cut(how);
       await t.until(() => t.isFair(others), LEASE + PATIENCE + RETRY);
-      await t.pass(300);
+      await t.pass(ROUND);
       lost.mend();
       await t.pass(60);
       expect(lost.exitCode).toBe(1);
-      await t.pass(200);
+      await t.pass(ROUND);
       t.expectSound();
     },
   );
 
   test('as all are, the API server being away for ten minutes: each keeps what it has, and nothing is lost', async () => {
-    const t = new Sharded({ shards: 4, expiresIn: 2400 });
+    const t = new Sharded({ shards: 4, expiresIn: 1500 });
     const runs = await t.replicas(4);
     await t.pass(10);
     const { holders } = t;
     for (const run of runs) run.cut('refuse');
-    await t.pass(250);
+    await t.pass(600);
     for (const run of runs) run.mend();
     await t.pass(60);
     expect(t.holders).toEqual(holders);
     expect(runs.map(run => run.exitCode)).toEqual([undefined, undefined, undefined, undefined]);
-    await t.pass(1500);
+    await t.pass(800);
     t.expectSound();
   });
 });
@@ -288,7 +288,7 @@ describe('a shard that another replica is to have', () => {
     held.give();
     await t.until(() => t.isFair([first, second]), 2);
     expect(t.holders).toEqual([t.nameOf(second), t.nameOf(first)]);
-    await t.pass(250);
+    await t.pass(ROUND);
     t.expectSound();
   });
 
@@ -305,7 +305,7 @@ describe('a shard that another replica is to have', () => {
     expect(t.holders).toEqual([t.nameOf(first), t.nameOf(second)]);
     expect(t.world.logs.join('')).toContain('a shard is kept: what is under way takes too long');
     held.give();
-    await t.pass(250);
+    await t.pass(ROUND);
     t.expectSound();
   });
 
@@ -320,7 +320,7 @@ describe('a shard that another replica is to have', () => {
     await t.until(() => t.isFair([first, second]), 30);
     expect(t.holders).toEqual([t.nameOf(first), t.nameOf(second)]);
     refused.cancel();
-    await t.pass(250);
+    await t.pass(ROUND);
     t.expectSound();
   });
 });

@@ -13,6 +13,7 @@ import {
   problemsOf,
   spec,
 } from './engine-support.ts';
+import { anyCharacter } from '../support/characters.ts';
 
 const CLAVE = { name: 'clave', required: true, pattern: '[a-zA-Z0-9.@:/-]*' };
 const at = (baseUrl: string, over: Record<string, unknown> = {}) =>
@@ -109,7 +110,7 @@ describe('a base URL', () => {
       }),
     );
     fc.assert(
-      fc.property(fc.string({ maxLength: 30, unit: 'binary' }), clave => {
+      fc.property(fc.string({ maxLength: 30, unit: anyCharacter }), clave => {
         const result = engine.resolve(provider, { parameters: { clave } });
         if (!result.ok) return result.problem.reason === 'ParameterInvalid';
         const { hostname } = new URL(result.value.origin);
@@ -151,7 +152,7 @@ describe('a path', () => {
     });
     fc.assert(
       fc.property(
-        fc.string({ unit: 'binary', maxLength: 20 }),
+        fc.string({ unit: anyCharacter, maxLength: 20 }),
         fc.string({ maxLength: 20 }),
         (username, password) => {
           const result = engine.fillLogin(of, { username, password });
