@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util';
-import { simulate } from './simulation/simulation.ts';
 
 const HELP = `Usage: npm run simulate -- [--days 7] [--seed N] [--credentials 50]
 
@@ -48,6 +47,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const { days, seed, credentials } = options;
+  // Half a second of loading, which help and mistakes need not wait for.
+  const { simulate } = await import('./simulation/simulation.ts');
   const began = performance.now();
   const seconds = (): string => ((performance.now() - began) / 1000).toFixed(0);
   process.stdout.write(`seed ${seed}: ${days} days, ${credentials} credentials\n`);
