@@ -108,7 +108,8 @@ Where the time goes, and what is done about it:
 - *Connections.* Undici takes the next request on a connection only a turn of the loop after its last answer. So a place at a provider that comes free
   is given on a turn later: whoever came sooner opened another connection (35 to 63 for 32 places, in three runs), at about a millisecond of processor time each.
 - *What is at hand.* The Secrets of the 500 credentials looked at last are kept as objects, as the credentials are: with room for 500 Secrets alone
-  each refresh packed one and unpacked two. At rest they are packed too.
+  each refresh packed one and unpacked two. At rest they are packed too. Among more than 500 each refresh unpacks three, packs two and plans anew: 1.46 ms
+  where 1.10 was enough (1,000 and 450 credentials, six rounds each): that is what the small memory costs.
 - *Digests.* An HMAC is two hashes in one go each; node:crypto's own makes a stream of each, at several times the price.
 - *Metadata* are read by hand; schemas read what people write.
 - *Status.* The condition Ready does not repeat the expiry that stands beside it, so that a renewal writes times and no conditions.
@@ -144,6 +145,10 @@ metrics in tables of our own and joining log lines as text (quicker, and not wor
 What the floor does not have, and an operator must: two watches, whose events the API server encodes and we decrypt; a decision; a digest over data and
 record; a log line; metrics; limits. A token that has been due for more than five seconds costs one more write, of the count that outlives a crash:
 that is what a refresh of 3.7 requests was, in a benchmark that let tokens wait.
+
+What kube-apiserver takes more for a refresh of ours than for the floor's, 9.4 and 7.4 ms by its own profile of 4,000 each: 1.1 ms is the collection of
+garbage, whose share changes from run to run, 0.5 the patch of the status, 0.25 the two watches, and 0.2 what the watches' cache decodes. Objects and
+requests are alike.
 
 V8 takes long to make all of this quick: on a real API server a refresh took 2.3 ms at first, some 1.5 after two thousand, 0.9 to 1.2 after seven
 thousand and no less after fifteen thousand, where the floor, which is less code, went from 1.5 to 0.7 or 0.8 (three runs). A process that was stopped for
