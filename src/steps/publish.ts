@@ -212,7 +212,7 @@ export async function saveSession(
         return {
           status: 'False',
           reason: 'SessionNotSaved',
-          message: `The token was published, but its refresh token is not saved in Secret ${sessionName(observed.identity.name)} yet (${codeOf(error)}); saving goes on.`,
+          message: `The token was published, but its refresh token is not saved in Secret ${sessionName(observed.identity.name)} yet (${whyNot(error)}); saving goes on.`,
         };
       }
       await sleep(context.clock, Math.min(wait, left));
@@ -350,25 +350,24 @@ async function persistently<T>(context: Context, write: () => Promise<T>): Promi
   }
 }
 
+const DELETE_IMMUTABLE = 'someone has set it immutable: delete it, and it is made again';
+
 function refusedWrite(error: unknown, name: string): { ok: false; verdict: Verdict; later: boolean } {
   if (!(error instanceof KubeError)) throw error;
+  const advice = isImmutable(error) ? DELETE_IMMUTABLE : 'look for a quota, a policy or a permission';
   return {
     ok: false,
     later: isRetriable(error),
-    verdict: blocked(
-      `Secret ${name} cannot be written (${error.message}): ${isImmutable(error) ? DELETE_IMMUTABLE : 'look for a quota, a policy or a permission'}.`,
-    ),
+    verdict: blocked(`Secret ${name} cannot be written (${error.message}): ${advice}.`),
   };
 }
 
-function codeOf(error: unknown): string {
+function whyNot(error: unknown): string {
   if (isImmutable(error)) return DELETE_IMMUTABLE;
   return error instanceof KubeError
     ? `${error.code === 0 ? 'no answer' : error.code} ${error.reason}`
     : 'unknown error';
 }
-
-const DELETE_IMMUTABLE = 'someone has set it immutable: delete it, and it is made again';
 
 function conflict(name: string): { ok: false; verdict: Verdict; later: false } {
   return {
