@@ -30,7 +30,7 @@ const said = (t: Trouble): string[] => events(t).map(({ type, reason }) => `${ty
 const writes = (t: Trouble): number =>
   t.world.api.requests.count(({ resource, verb }) => resource === 'events' && verb !== 'watch');
 
-/** A credential whose token lives 120 s, in calm. */
+/** A credential in calm. @param expiresIn seconds that its token lives. */
 async function shop(expiresIn = 120): Promise<Trouble> {
   const t = await trouble({ expiresIn }, made => made.apply('shop'));
   await t.until(() => t.condition('shop', 'Ready')?.status === 'True');

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { anyCharacter } from '../support/characters.ts';
 import {
   account,
   compiled,
@@ -13,7 +14,6 @@ import {
   problemsOf,
   spec,
 } from './engine-support.ts';
-import { anyCharacter } from '../support/characters.ts';
 
 const CLAVE = { name: 'clave', required: true, pattern: '[a-zA-Z0-9.@:/-]*' };
 const at = (baseUrl: string, over: Record<string, unknown> = {}) =>
